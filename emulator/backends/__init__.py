@@ -1,0 +1,1 @@
+"""Backends carry out a plan; each offers ``available()`` and ``run(plan, log)``."""

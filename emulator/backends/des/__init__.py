@@ -1,0 +1,1 @@
+"""Virtual time: SimPy replays the plan and real ClientApps train in it."""

@@ -1,0 +1,175 @@
+"""Replays the plan's outages: nodes and links go down and come back, and what depended on them is told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from emulator.backends.des.state import NodeState
+
+if TYPE_CHECKING:
+    from emulator.backends.des.world import World
+
+
+class FaultReplay:
+    """Outages of one world. Overlapping outages of a target count: it is up again when the last one ends."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._down: Counter[str] = Counter()
+        self._clients_by_link: dict[str, list[NodeState]] = defaultdict(list)
+        self._streams_of: dict[str, list[tuple[str, str, float]]] = defaultdict(list)
+        self._path_events: dict[str, simpy.Event] = {}
+        for node in world.nodes.values():
+            for hop in node.up_hops:
+                self._clients_by_link[hop.link].append(node)
+        self._start_streams()
+        if world.plan.outages:
+            world.env.process(self._replay())
+
+    def path_event(self, node: NodeState) -> simpy.Event | None:
+        """Return None while every link of the node's route is up, else an event for its return."""
+        if self._is_path_up(node):
+            return None
+        event = self._path_events.get(node.name)
+        if event is None or event.triggered:
+            event = self._path_events[node.name] = self._world.env.event()
+        return event
+
+    def leave(self, node: NodeState) -> Generator[simpy.Event, Any, Any]:
+        """Take a node away for good."""
+        yield self._world.env.timeout(0)
+        self._node_down(node.name, "left for good")
+
+    def restart(self, node: NodeState) -> Generator[simpy.Event, Any, Any]:
+        """Let a SuperNode crash and its service start again."""
+        yield self._world.env.timeout(0)
+        self._node_down(node.name, "crash")
+        self._node_up(node.name)
+
+    def _replay(self) -> Generator[simpy.Event, Any, Any]:
+        env = self._world.env
+        changes = [(o.start_s, 0, o.target, o.cause) for o in self._world.plan.outages]
+        changes += [(o.end_s, 1, o.target, o.cause) for o in self._world.plan.outages]
+        for at_s, is_end, target, cause in sorted(changes):
+            if at_s > env.now:
+                yield env.timeout(at_s - env.now)
+            is_link = target in self._world.plan.link_by_name
+            if is_end:
+                (self._link_up if is_link else self._node_up)(target)
+            else:
+                (self._link_down if is_link else self._node_down)(target, cause)
+
+    # -- nodes --------------------------------------------------------------------------------------------------
+
+    def _node_down(self, name: str, cause: str) -> None:
+        self._down[name] += 1
+        if self._down[name] > 1:
+            return
+        world = self._world
+        world.log.append(world.now_s, "node_down", node=name, note=cause)
+        self._set_streams(name)
+        node = world.nodes.get(name)
+        if node is None:
+            return
+        node.is_up, node.has_app = False, False
+        self._mark_unreachable(node)
+        if node.serving is not None:
+            node.serving.interrupt(cause)
+
+    def _node_up(self, name: str) -> None:
+        self._down[name] -= 1
+        if self._down[name] > 0:
+            return
+        self._world.log.append(self._world.now_s, "node_up", node=name)
+        self._set_streams(name)
+        if name in self._world.nodes:
+            self._world.env.process(self._boot(self._world.nodes[name]))
+
+    def _boot(self, node: NodeState) -> Generator[simpy.Event, Any, Any]:
+        """From power-on until the SuperNode runs again and registers."""
+        world = self._world
+        boot_s = node.node.device.boot_s if node.node.device else None
+        yield world.env.timeout(boot_s or 0.0)
+        if self._down[node.name] > 0 or node.is_up:
+            return  # power went again while it booted, or an earlier boot finished
+        node.is_up = True
+        node.poll_anchor_s = world.now_s
+        self._mark_reachable(node, world.now_s)
+        world.wake(node)
+
+    # -- links --------------------------------------------------------------------------------------------------
+
+    def _link_down(self, name: str, cause: str) -> None:
+        self._down[name] += 1
+        if self._down[name] > 1:
+            return
+        self._log_link(name, cause, is_up=False)
+        self._world.transfers.set_link_up(name, False)
+        for node in self._clients_by_link[name]:
+            self._mark_unreachable(node)
+
+    def _link_up(self, name: str) -> None:
+        self._down[name] -= 1
+        if self._down[name] > 0:
+            return
+        self._log_link(name, "up again", is_up=True)
+        self._world.transfers.set_link_up(name, True)
+        for node in self._clients_by_link[name]:
+            if node.is_up:
+                self._mark_reachable(node, self._next_heartbeat_s(node))
+            event = self._path_events.get(node.name)
+            if event is not None and not event.triggered and self._is_path_up(node):
+                event.succeed()
+
+    def _log_link(self, name: str, cause: str, *, is_up: bool) -> None:
+        world = self._world
+        link = world.plan.link_by_name[name]
+        for direction, states in (("up", link.up), ("down", link.down)):
+            state = [state for state in states if state.from_s <= world.now_s][-1]
+            rate = state.rate_bps if is_up else 0.0
+            world.log.append(
+                world.now_s, "link_changed", link=name, peer=direction, value=rate, unit="bit/s", note=cause
+            )
+
+    # -- reachability -------------------------------------------------------------------------------------------
+
+    def _is_path_up(self, node: NodeState) -> bool:
+        return all(self._down[hop.link] <= 0 for hop in node.up_hops)
+
+    def _mark_unreachable(self, node: NodeState) -> None:
+        if node.unreachable_since_s is None:
+            node.unreachable_since_s = self._world.now_s
+
+    def _mark_reachable(self, node: NodeState, heard_s: float) -> None:
+        """The node is back; where the SuperLink had given it up, it is listed when next heard."""
+        if not self._is_path_up(node) or node.unreachable_since_s is None:
+            return
+        away_s = self._world.now_s - node.unreachable_since_s
+        if away_s > self._world.plan.flower.offline_after_s or node.listed_from_s > node.unreachable_since_s:
+            node.listed_from_s = heard_s
+        node.unreachable_since_s = None
+
+    def _next_heartbeat_s(self, node: NodeState) -> float:
+        now_s, period_s = self._world.now_s, self._world.plan.flower.heartbeat_s
+        return now_s + (node.poll_anchor_s - now_s) % period_s
+
+    # -- sensor streams -----------------------------------------------------------------------------------------
+
+    def _start_streams(self) -> None:
+        for node in self._world.plan.nodes:
+            for stream in node.streams:
+                for end in (node.name, stream.peer):
+                    self._streams_of[end].append((node.name, stream.link, stream.rate_bps))
+                self._world.transfers.set_background(stream.link, "up", stream.rate_bps)
+
+    def _set_streams(self, end: str) -> None:
+        """Stop or restart the streams of a node that went down or came back; both ends have to be up."""
+        plan = self._world.plan
+        for sensor, link, rate_bps in self._streams_of[end]:
+            peer = next(s.peer for s in plan.node_by_name[sensor].streams if s.link == link)
+            is_on = self._down[sensor] <= 0 and self._down[peer] <= 0
+            self._world.transfers.set_background(link, "up", rate_bps if is_on else 0.0)

@@ -1,0 +1,204 @@
+"""A Flower ``Grid`` in virtual time: the ServerApp's only way to the world, and what moves the clock.
+
+Every call first lets the ServerApp's own work since the last call pass on the server (``settle``). An empty pull or a node list
+costs a round trip to the SuperLink, so that polling loops advance. Replies of one ``send_and_receive`` come back in the order in
+which their messages were pushed: Flower hands them over by arrival, and sums floats in that order; a fixed order makes the
+weights depend on who took part and not on who was faster.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+from emulator.backends.des.rounds import Rounds
+from emulator.backends.des.serverwork import ServerWork
+from emulator.backends.des.state import Delivery
+from emulator.backends.des.world import World
+from emulator.errors import Stalled
+from emulator.flower import adapter
+from emulator.flower.clock import real_time_inside
+
+CALL_S = 0.001
+"""One request from the ServerApp to the SuperLink on the same machine (estimate)."""
+IDLE_CALLS = 1000
+"""So many calls in a row in a world where nothing is to happen any more mean that the ServerApp waits in vain."""
+
+
+class VirtualGrid(Grid):
+    """Sends and receives through ``world``.
+
+    Args:
+        world: The world to move.
+        server_work: Accounts for the ServerApp's own computation.
+        rounds: Keeps track of rounds for the log.
+    """
+
+    def __init__(self, world: World, server_work: ServerWork, rounds: Rounds) -> None:
+        self._world = world
+        self._server_work = server_work
+        self._rounds = rounds
+        self._deliveries: dict[str, Delivery] = {}
+        self._idle_calls = 0
+        self.failure: Exception | None = None
+        self.on_push: Callable[[int, Message], None] = lambda _round, _message: None
+
+    # -- Flower's interface -------------------------------------------------------------------------------------
+
+    def set_run(self, run: Run) -> None:
+        """Accepted and ignored: there is one run."""
+
+    @property
+    def run(self) -> Run:
+        """Run information."""
+        return adapter.empty_run()
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        """Create a message (Flower's deprecated way)."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> list[int]:
+        """Return the numbers of the nodes the SuperLink has heard from lately."""
+        with self._emulating("get_node_ids"):
+            self._world.run_until(self._world.now_s + CALL_S)
+            return [node.node_id for node in self._world.listed_nodes()]
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Leave messages at the SuperLink; returns their identifiers."""
+        batch = list(messages)
+        with self._emulating("push_messages"):
+            self._idle_calls = 0
+            return [delivery.metadata.message_id for delivery in self._push(batch)]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Return the replies to these messages that are at the SuperLink and were not pulled before."""
+        wanted = list(message_ids)
+        with self._emulating("pull_messages"):
+            self._world.run_until(self._world.now_s + CALL_S)
+            return self._pull([self._deliveries[key] for key in wanted if key in self._deliveries])
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        """Push messages and wait until all are answered or ``timeout`` virtual seconds are over."""
+        batch = list(messages)
+        with self._emulating("send_and_receive"):
+            self._idle_calls = 0
+            deliveries = self._push(batch)
+            self._wait(deliveries, timeout)
+            replies = self._pull(deliveries)
+            for delivery in deliveries:
+                delivery.is_abandoned = not delivery.is_pulled
+            return replies
+
+    # -- the clock of the ServerApp's thread ----------------------------------------------------------------------
+
+    def now_s(self) -> float:
+        """Virtual seconds, for ``time.time`` and its kin."""
+        return self._world.now_s
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass, for ``time.sleep``."""
+        with self._emulating(f"time.sleep({seconds:g})"):
+            self._world.run_until(self._world.now_s + seconds)
+
+    def settle(self) -> None:
+        """Let the ServerApp's work since the last call pass in virtual time."""
+        with self._emulating("settle", is_idle=False):
+            pass
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _emulating(self, call: str, *, is_idle: bool = True) -> Iterator[None]:
+        """Leave the app's world for ours and come back; an error of ours stays an error whatever the app catches."""
+        if self.failure is not None:
+            raise self.failure
+        with real_time_inside():
+            try:
+                self._server_work.settle()
+                if is_idle:
+                    self._watch_for_standstill(call)
+                yield
+            except Exception as error:
+                self.failure = error
+                raise
+            finally:
+                self._server_work.restart()
+
+    def _watch_for_standstill(self, call: str) -> None:
+        if self._world.env.peek() < math.inf:
+            self._idle_calls = 0
+            return
+        self._idle_calls += 1
+        if self._idle_calls > IDLE_CALLS:
+            raise Stalled(
+                f"the ServerApp waits in vain: nothing more can happen after virtual time {self._world.now_s:.0f} s, but it "
+                f"keeps calling {call}; {self._world.waiting_for()}. Ask for fewer nodes or give a timeout"
+            )
+
+    def _push(self, messages: list[Message]) -> list[Delivery]:
+        world, round_number = self._world, self._rounds.enter(messages)
+        deliveries = []
+        for message in messages:
+            self.on_push(round_number, message)
+            delivery = self._send(message, round_number)
+            self._deliveries[delivery.metadata.message_id] = delivery
+            deliveries.append(delivery)
+        if messages:
+            world.run_until(world.now_s + CALL_S)
+        return deliveries
+
+    def _send(self, message: Message, round_number: int) -> Delivery:
+        world = self._world
+        node = world.node_by_id.get(message.metadata.dst_node_id)
+        if node is None:
+            known = ", ".join(str(number) for number in list(world.node_by_id)[:5])
+            raise Stalled(f"a message is addressed to node {message.metadata.dst_node_id}, which does not exist; nodes: {known} ...")
+        metadata = adapter.instruction_metadata(message, f"{node.name}#{node.sent + 1}", world.epoch_s())
+        sent = adapter.build_message(metadata, content=message.content)
+        data, sizes = self._server_work.pack(sent)
+        return world.send(metadata, data, sizes, node, round_number)
+
+    def _wait(self, deliveries: list[Delivery], timeout: float | None) -> None:
+        """Pull every ``serverapp_poll_s`` as Flower's grid does, without a step for each empty pull."""
+        world, period_s = self._world, self._world.plan.flower.serverapp_poll_s
+        began_s = world.now_s
+        deadline_s = began_s + timeout if timeout is not None else math.inf
+        pending = [delivery for delivery in deliveries if not delivery.done.triggered]
+        while pending and world.now_s < deadline_s:
+            # a reply that never comes is answered by the SuperLink when the message's time to live is over
+            expiry_s = min(delivery.pushed_s + delivery.metadata.ttl for delivery in pending)
+            answered = world.env.all_of([delivery.done for delivery in pending])
+            world.run_until(min(deadline_s, expiry_s), answered)
+            for delivery in pending:
+                if world.now_s >= delivery.pushed_s + delivery.metadata.ttl and not delivery.done.triggered:
+                    self._expire(delivery)
+            pending = [delivery for delivery in pending if not delivery.done.triggered]
+        if period_s > 0 and deliveries:
+            polls = math.ceil((min(world.now_s, deadline_s) - began_s) / period_s - 1e-9)
+            world.run_until(max(world.now_s, began_s + polls * period_s))
+
+    def _expire(self, delivery: Delivery) -> None:
+        reply = adapter.error_reply(
+            delivery.metadata, adapter.REPLY_UNAVAILABLE, "The message's time to live is over.", self._world.epoch_s()
+        )
+        self._world.arrive(delivery, adapter.message_to_bytes(reply), adapter.object_sizes(reply), "time to live over")
+
+    def _pull(self, deliveries: list[Delivery]) -> list[Message]:
+        replies = []
+        for delivery in deliveries:
+            if delivery.reply is None or delivery.is_pulled:
+                continue
+            delivery.is_pulled = True
+            message = adapter.message_from_bytes(delivery.reply)
+            delivery.reply = None
+            self._server_work.received(message)
+            self._rounds.replied(delivery, is_good=not message.has_error())
+            replies.append(message)
+        return replies

@@ -1,0 +1,97 @@
+"""What the ServerApp computes between two Grid calls, as seconds on the server's profile.
+
+An app that reports work leaves a ConfigRecord ``work-report`` in its ``Context.state``; aggregation is added here, one
+``array_element`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its thread
+are measured on the host, scaled to the server's profile, and kept for reruns.
+"""
+
+from __future__ import annotations
+
+import time
+
+from flwr.app import Context, Message
+
+from emulator.backends.des.world import World
+from emulator.flower import adapter
+from emulator.flower.adapter import ObjectSizes
+from emulator.flower.worker import WORK_REPORT
+
+NOTICES = "notices"
+"""Reserved ConfigRecord in the ServerApp's context state: texts its user must see."""
+
+
+class ServerWork:
+    """Accounts for one ServerApp.
+
+    Args:
+        world: The world whose clock the work moves.
+        context: The ServerApp's context.
+        reports_work: The app declares that it reports its work (``[tool.emulate] reports-work`` in its pyproject).
+    """
+
+    def __init__(self, world: World, context: Context, *, reports_work: bool) -> None:
+        self._world = world
+        self._context = context
+        self._reports_work = reports_work
+        self._elements = 0
+        self._has_replies = False
+        self._calls = 0
+        self._cpu_mark_s = time.thread_time()
+        self._last_packed: tuple[int, bytes, ObjectSizes] | None = None
+        self.cpu_s = 0.0
+
+    def received(self, reply: Message) -> None:
+        """Note a reply handed to the ServerApp."""
+        self._has_replies = True
+        self._elements += adapter.count_elements(reply)
+
+    def pack(self, message: Message) -> tuple[bytes, ObjectSizes]:
+        """Serialise a message; content shared by many messages is measured once."""
+        key = id(message.content)
+        if self._last_packed is None or self._last_packed[0] != key:
+            sizes = adapter.object_sizes(message)
+            self._last_packed = (key, adapter.content_to_bytes(message.content), sizes)
+        return adapter.join_message(message, self._last_packed[1]), self._last_packed[2]
+
+    def restart(self) -> None:
+        """The ServerApp goes on: measure from here."""
+        self._last_packed = None
+        self._cpu_mark_s = time.thread_time()
+
+    def settle(self) -> None:
+        """Let the work since ``restart`` pass on the server, and pass on the app's notices."""
+        cpu_s = time.thread_time() - self._cpu_mark_s
+        self.cpu_s += cpu_s
+        self._calls += 1
+        self._take_notices()
+        work_s = self._reported_s() if self._reports_work else self._measured_s(cpu_s)
+        note = "aggregate" if self._has_replies else "serve"
+        self._has_replies = False
+        if work_s <= 0:
+            return
+        world, server = self._world, self._world.plan.server.name
+        world.log.append(world.now_s, "compute_started", round=world.round, node=server, note=note)
+        world.run_until(world.now_s + work_s)
+        world.log.append(
+            world.now_s, "compute_finished", round=world.round, node=server, value=work_s, unit="s", note=note
+        )
+
+    def _reported_s(self) -> float:
+        record = self._context.state.pop(WORK_REPORT, None)
+        work = {str(name): float(value) for name, value in record.items()} if record is not None else {}
+        work.pop("peak_memory_bytes", None)
+        if self._elements:
+            work["array_element"] = work.get("array_element", 0.0) + self._elements
+            self._elements = 0
+        return self._world.server_work_s(work)
+
+    def _measured_s(self, cpu_s: float) -> float:
+        device = self._world.plan.server.device
+        if device is None or device.cpu_time_factor is None:
+            return 0.0
+        return self._world.measurements.seconds(f"server#{self._calls}", cpu_s) * device.cpu_time_factor
+
+    def _take_notices(self) -> None:
+        record = self._context.state.pop(NOTICES, None)
+        for text in record.values() if record is not None else ():
+            self._world.log.append(self._world.now_s, "notice", note=str(text))

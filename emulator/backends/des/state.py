@@ -1,0 +1,103 @@
+"""What the world knows about each node and each message while a run goes on."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import simpy
+from flwr.app.metadata import Metadata
+
+from emulator.flower.adapter import ObjectSizes
+from emulator.plan import Hop, Node
+
+
+@dataclass
+class Delivery:
+    """One message on its way to a node, and its reply on the way back.
+
+    Attributes:
+        key: ``node#n``, the n-th message to that node; names it in the log.
+        node: Name of the receiver.
+        metadata: Flower metadata of the instruction.
+        message: The serialised instruction.
+        sizes: Objects in which it travels.
+        round: Round it belongs to.
+        pushed_s: When the ServerApp pushed it.
+        done: Triggers when a reply (or Flower's error reply) is at the SuperLink.
+        reply: The serialised reply once there.
+        reply_sizes: Objects in which the reply travelled.
+        is_pulled: The ServerApp has the reply.
+        is_abandoned: The ServerApp stopped waiting.
+    """
+
+    key: str
+    node: str
+    metadata: Metadata
+    message: bytes
+    sizes: ObjectSizes
+    round: int
+    pushed_s: float
+    done: simpy.Event
+    reply: bytes | None = None
+    reply_sizes: ObjectSizes = ObjectSizes(0, 0)
+    reply_note: str = ""
+    is_pulled: bool = False
+    is_abandoned: bool = False
+
+
+@dataclass
+class NodeState:
+    """A client's SuperNode.
+
+    Attributes:
+        node: The node in the plan.
+        node_id: Flower's number for it.
+        up_hops: Route towards the server.
+        poll_anchor_s: When it last became free to poll; polls follow at the poll period.
+        state: Serialised ``Context.state``.
+        sent: Messages addressed to it so far.
+        inbox: Messages waiting at the SuperLink.
+        current: The message in hand.
+        serving: SimPy process that handles the inbox, None while there is nothing to do.
+        is_up: Powered and booted.
+        has_app: It has fetched the run's app bundle since it started.
+        unreachable_since_s: When power or path was lost, None while reachable.
+        listed_from_s: From when the SuperLink lists it again after it was offline.
+        phase: What it is doing with the message in hand, for the log.
+    """
+
+    node: Node
+    node_id: int
+    up_hops: tuple[Hop, ...]
+    poll_anchor_s: float
+    state: bytes
+    sent: int = 0
+    inbox: deque[Delivery] = field(default_factory=deque)
+    current: Delivery | None = None
+    serving: Any = None
+    is_up: bool = True
+    has_app: bool = False
+    unreachable_since_s: float | None = None
+    listed_from_s: float = 0.0
+    phase: str = ""
+    compute_started_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.node.name
+
+    @property
+    def down_hops(self) -> tuple[Hop, ...]:
+        """Route from the server."""
+        return tuple(
+            Hop(hop.link, "down" if hop.direction == "up" else "up") for hop in reversed(self.up_hops)
+        )
+
+    def is_listed(self, now_s: float, offline_after_s: float) -> bool:
+        """Whether the SuperLink would name this node to the ServerApp now."""
+        if self.unreachable_since_s is not None:
+            return self.listed_from_s <= self.unreachable_since_s and now_s - self.unreachable_since_s <= offline_after_s
+        return now_s >= self.listed_from_s

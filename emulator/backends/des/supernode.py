@@ -1,0 +1,185 @@
+"""A SuperNode in virtual time: poll, download, compute, upload, one message at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from emulator.backends.des.state import Delivery, NodeState
+from emulator.compute.costs import fits_memory
+from emulator.flower import adapter, protocol
+from emulator.flower.adapter import ObjectSizes
+from emulator.flower.worker import Job, Outcome
+from emulator.plan import PlacedFault
+from emulator.rng import derive_seed
+
+if TYPE_CHECKING:
+    from emulator.backends.des.world import World
+
+Steps = Generator[simpy.Event, Any, Any]
+
+
+class Crash(Exception):
+    """The ClientApp process ends before its reply."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def serve(world: World, node: NodeState) -> Steps:
+    """Handle the node's inbox until it is empty or the node goes down (then the message in hand is lost)."""
+    try:
+        while node.inbox:
+            yield from _wait_for_poll(world, node)
+            if not node.inbox:
+                continue
+            delivery = node.current = node.inbox.popleft()
+            node.phase = "download"
+            yield from _download(world, node, delivery)
+            yield from _answer(world, node, delivery)
+            node.current, node.phase = None, ""
+            node.poll_anchor_s = world.env.now
+    except simpy.Interrupt as interrupt:
+        _lose(world, node, str(interrupt.cause))
+    finally:
+        node.serving = None
+
+
+def _wait_for_poll(world: World, node: NodeState) -> Steps:
+    """Wait until the SuperNode's next poll that gets through."""
+    while True:
+        now_s = world.env.now
+        period_s = world.plan.flower.supernode_poll_s + world.round_trip_s(node)
+        yield world.env.timeout(protocol.next_poll_s(node.poll_anchor_s, now_s, period_s) - now_s)
+        path_back = world.path_back(node)
+        if path_back is None:
+            return
+        yield path_back
+        node.poll_anchor_s = world.env.now
+
+
+def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
+    first = None if node.has_app else world.bundle_bytes
+    exchange = protocol.download(delivery.sizes, world.plan.flower, first_contact_bytes=first)
+    yield world.transfers.start(
+        f"download/{delivery.key}",
+        node.down_hops,
+        exchange.forward_bytes,
+        round_trips=exchange.round_trips,
+        round_number=delivery.round,
+        source=world.plan.server.name,
+        target=node.name,
+        note="download",
+    )
+    node.has_app = True
+
+
+def _answer(world: World, node: NodeState, delivery: Delivery) -> Steps:
+    """Compute and upload; a crash becomes Flower's error reply once the SuperNode has noticed it."""
+    try:
+        outcome = yield from _compute(world, node, delivery)
+        reply, sizes = outcome.reply, ObjectSizes(outcome.object_count, outcome.reply_bytes)
+        note = "" if not outcome.error else outcome.error.strip().splitlines()[-1]
+        yield world.env.timeout(
+            protocol.reply_poll_delay_s(world.env.now - node.compute_started_s, world.plan.flower)
+        )
+    except Crash as crash:
+        yield world.env.timeout(world.plan.flower.offline_after_s)  # the task's own heartbeat has to lapse first
+        message = adapter.error_reply(
+            delivery.metadata, adapter.CRASHED, "ClientApp stopped responding.", world.epoch_s()
+        )
+        reply, sizes, note = adapter.message_to_bytes(message), adapter.object_sizes(message), crash.why
+    node.phase = "upload"
+    fault = world.placed_fault(node, delivery, "upload")
+    if fault is not None:
+        world.obey(node, fault)
+    yield from _upload(world, node, delivery, sizes)
+    world.arrive(delivery, reply, sizes, note)
+
+
+def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
+    """Run the ClientApp for real and let its cost on the device pass in virtual time."""
+    device = node.node.device
+    assert device is not None  # the planner gives every client a device
+    yield world.env.timeout(world.superexec_delay_s(node))
+    kind = delivery.metadata.message_type.split(".")[0]
+    node.phase = kind
+    node.compute_started_s = world.env.now
+    world.row("compute_started", node, delivery, note=kind)
+    outcome = world.executor.result(make_job(world, node, delivery))
+    work = dict(outcome.work or {})
+    peak_bytes = work.pop("peak_memory_bytes", float(outcome.peak_bytes))
+    start_s = world.device_s(device, {"process_start": 1.0})
+    if fits_memory(device, peak_bytes) is False:
+        yield world.env.timeout(start_s)
+        _compute_lost(world, node, delivery, "out of memory")
+        raise Crash("out of memory")
+    work_s = world.device_s(device, work) if outcome.work is not None else world.measured_s(delivery.key, outcome, device)
+    fault = world.placed_fault(node, delivery, "train") if kind == "train" else None
+    if fault is not None:
+        yield world.env.timeout(start_s + work_s / 2)
+        _compute_lost(world, node, delivery, fault.action)
+        world.obey(node, fault)
+        raise Crash(fault.action)
+    yield world.env.timeout(start_s + work_s)
+    node.state = outcome.state
+    world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)
+    _log_metrics(world, node, delivery, outcome)
+    return outcome
+
+
+def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSizes) -> Steps:
+    exchange = protocol.upload(sizes, world.plan.flower)
+    yield world.transfers.start(
+        f"upload/{delivery.key}",
+        node.up_hops,
+        exchange.forward_bytes,
+        round_trips=exchange.round_trips,
+        round_number=delivery.round,
+        source=node.name,
+        target=world.plan.server.name,
+        note="upload",
+    )
+
+
+def make_job(world: World, node: NodeState, delivery: Delivery) -> Job:
+    """Return the ClientApp call for a delivery, with the node's state as it is now."""
+    return Job(
+        key=delivery.key,
+        node_id=node.node_id,
+        node_config={"partition-id": node.node.partition_id or 0, "num-partitions": len(world.plan.clients)},
+        message=delivery.message,
+        state=node.state,
+        seed=derive_seed(world.plan.seed, "clientapp", delivery.key),
+    )
+
+
+def _log_metrics(world: World, node: NodeState, delivery: Delivery, outcome: Outcome) -> None:
+    for name, value in sorted(outcome.metrics.items()):
+        world.log.append(
+            world.env.now, "metric", round=delivery.round, node=node.name, msg=delivery.key, value=value, note=name
+        )
+
+
+def _compute_lost(world: World, node: NodeState, delivery: Delivery, why: str) -> None:
+    world.row("compute_lost", node, delivery, value=world.env.now - node.compute_started_s, note=why)
+    node.phase = "crashed"
+
+
+def _lose(world: World, node: NodeState, why: str) -> None:
+    """The SuperNode is gone: whatever it had in hand is lost and will never be answered."""
+    delivery, phase = node.current, node.phase
+    node.current, node.phase = None, ""
+    if delivery is None:
+        return
+    if phase in ("download", "upload"):
+        world.transfers.abort(f"{phase}/{delivery.key}", why)
+    elif phase and phase != "crashed":
+        world.row("compute_lost", node, delivery, value=world.env.now - node.compute_started_s, note=why)
+    world.row("message_dropped", node, delivery, note=why)
+
+
+__all__ = ["Crash", "PlacedFault", "make_job", "serve"]

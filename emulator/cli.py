@@ -1,0 +1,234 @@
+"""The ``emulate`` command: the only module that prints or exits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from emulator.errors import EmulatorError, ScenarioError, UsageError
+
+EXIT_INTERRUPTED = 130
+_EPILOG = """\
+also:  emulate resume RUN            go on with an interrupted run
+       emulate events RUN [--jsonl]  print the event log
+       emulate topology SCENARIO     draw the network
+       emulate profiles [NAME]       list device and link profiles with their sources
+
+exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # one thread per process: results must not depend on the host's cores
+    command = _COMMANDS.get(arguments[0]) if arguments else None
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        code = command(arguments[1:]) if command else _run(arguments)
+    except EmulatorError as error:
+        errors.print(escape(str(error)), style="red" if errors.is_terminal else None)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    options = _run_parser().parse_args(arguments)
+    if options.check or options.show_config or options.plan:
+        return _inspect(options)
+    from emulator import runner
+
+    return _with_progress(
+        lambda **hooks: runner.run(
+            options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
+            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report, **hooks,
+        )
+    )  # fmt: skip
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    """Carry out --check, --show-config and --plan: read and plan, run nothing."""
+    from emulator.runner import plan_scenario
+    from emulator.scenario import dump_scenario
+
+    scenario, plan = plan_scenario(
+        Path(options.scenario), overrides=options.set, quick=options.quick, seed=options.seed
+    )
+    if options.show_config:
+        print(dump_scenario(scenario), end="")
+    elif options.plan:
+        print(json.dumps(plan.to_dict(), indent=1))
+    else:
+        print(
+            f"{options.scenario} is sound: {len(plan.clients)} clients, {len(plan.links)} links, "
+            f"{len(plan.outages)} outages until the horizon, {len(plan.assumptions)} figures are estimates"
+        )
+    return 0
+
+
+def _resume(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="emulate resume", description="Go on with an interrupted run.")
+    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
+    _add_host_options(parser)
+    options = parser.parse_args(arguments)
+    from emulator import runner
+
+    return _with_progress(
+        lambda **hooks: runner.resume(
+            options.run, workers=options.workers, with_report=not options.no_report, **hooks
+        )
+    )
+
+
+def _with_progress(action: Callable[..., Any]) -> int:
+    """Run ``action`` with a view of its progress, then show the summary."""
+    from emulator.metrics.panel import summary_panel
+    from emulator.progress import LiveProgress, PlainProgress, RunView
+
+    console = Console(file=sys.stdout)  # bound now: during the run sys.stdout belongs to the app
+    progress: list[LiveProgress | PlainProgress] = []
+
+    def on_start(plan: Any, folder: Any) -> list[Any]:
+        console.print(f"[bold]{escape(plan.scenario)}[/]  seed {plan.seed}, {len(plan.clients)} clients -> {folder.path}")
+        kind = LiveProgress if console.is_terminal else PlainProgress
+        progress.append(kind(RunView(plan), console))
+        progress[0].__enter__()
+        return [progress[0].see]
+
+    def on_stage(text: str) -> None:
+        _leave(progress)
+        console.print(f"{text} ...", style="dim")
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = action(on_start=on_start, on_stage=on_stage)
+    finally:
+        _leave(progress)
+    console.print(summary_panel(result.summary))
+    console.print(f"event log SHA-256 {result.digest}", style="dim", soft_wrap=True)
+    report = result.folder / "report.html"
+    console.print(f"report: {report}" if report.exists() else f"run folder: {result.folder}", soft_wrap=True)
+    if result.status != "finished":
+        console.print(f"interrupted; go on with: emulate resume {result.folder}", style="bold yellow", soft_wrap=True)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _leave(progress: list[Any]) -> None:
+    if progress:
+        progress.pop().__exit__(None, None, None)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _events(arguments: list[str]) -> int:
+    from emulator.events import read_events
+    from emulator.runfolder import RunFolder
+
+    parser = argparse.ArgumentParser(prog="emulate events", description="Print the event log of a run.")
+    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
+    parser.add_argument("--jsonl", action="store_true", help="one JSON object per row, empty fields left out")
+    options = parser.parse_args(arguments)
+    folder = RunFolder(Path(options.run))
+    folder.read_status()
+    for event in read_events(folder.events):
+        fields = {name: value for name, value in event._asdict().items() if value is not None and value != ""}
+        if options.jsonl:
+            print(json.dumps(fields))
+        else:
+            rest = "  ".join(f"{k}={v}" for k, v in fields.items() if k not in ("seq", "t_s", "kind"))
+            print(f"{event.t_s:14.3f}  {event.kind:18s} {rest}")
+    return 0
+
+
+def _topology(arguments: list[str]) -> int:
+    from emulator.report.figures import draw_topology
+    from emulator.runner import plan_scenario
+
+    parser = argparse.ArgumentParser(prog="emulate topology", description="Draw a scenario's network.")
+    parser.add_argument("scenario")
+    parser.add_argument("--to", default="topology.svg", help="file to write, .svg or .png (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if Path(options.to).suffix not in (".svg", ".png"):
+        raise UsageError(f"--to: got {options.to!r}; allowed: a name ending in .svg or .png")
+    _scenario, plan = plan_scenario(Path(options.scenario))
+    draw_topology(plan, Path(options.to))
+    print(f"{len(plan.nodes)} nodes and {len(plan.links)} links drawn to {options.to}")
+    return 0
+
+
+def _profiles(arguments: list[str]) -> int:
+    from emulator.models.catalogue import profile_table, profiles_table
+
+    parser = argparse.ArgumentParser(prog="emulate profiles", description="List device and link profiles.")
+    parser.add_argument("name", nargs="?", help="one profile in full, with the source of every figure")
+    options = parser.parse_args(arguments)
+    console = Console()
+    for table in [profile_table(options.name)] if options.name else profiles_table():
+        console.print(table)
+    return 0
+
+
+def _run_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="emulate",
+        description="Run a scenario: real federated training over an emulated network.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenario", help="scenario file, for example scenarios/rural_clinic.yaml")
+    parser.add_argument("--backend", default="des", help="des (virtual time, the default)")
+    parser.add_argument("--seed", type=int, help="replaces the scenario's seed")
+    parser.add_argument("--run", help="name of the run folder (default: the next number)")
+    parser.add_argument("--out", default="results", help="parent of run folders (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="the scenario's quick setting: less data, fewer rounds")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value; may be repeated"
+    )
+    parser.add_argument("--check", action="store_true", help="check the scenario and stop")
+    parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
+    parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
+    _add_host_options(parser)
+    return parser
+
+
+def _add_host_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=_positive, help="processes for client training (default: all cores)")
+    parser.add_argument("--no-report", action="store_true", help="leave out report.html and figures")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"got {text}; at least 1")
+    return number
+
+
+_COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "resume": _resume,
+    "events": _events,
+    "topology": _topology,
+    "profiles": _profiles,
+}
+
+__all__ = ["ScenarioError", "main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The event log: one row type from which every table, figure and statistic is derived.
+
+Rows hold virtual time only: no wall time, random identifier, host path, payload digest or dict order enters one, so that two
+runs of the same plan give the same rows. The log is written as a sequence of closed Parquet parts, so that the folder of
+an interrupted run stays readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+KINDS: Final[dict[str, str]] = {
+    "run_started": "note: scenario; value: seed",
+    "round_opened": "round; value: messages sent when it opened",
+    "message_pushed": "node: receiver; msg; size_bytes: serialised message; note: message type",
+    "message_dropped": "node; msg; note: why the message will never be answered",
+    "transfer_started": "node: sender; peer: receiver; msg; size_bytes: bytes to carry; note: download or upload",
+    "transfer_stalled": "node: sender; peer; msg; note: the link or node that is down",
+    "transfer_resumed": "node: sender; peer; msg",
+    "transfer_finished": "node: sender; peer; msg; size_bytes: bytes delivered; value: seconds; note: download or upload",
+    "transfer_lost": "node: sender; peer; msg; size_bytes: bytes delivered before the loss; note: why",
+    "compute_started": "node; msg; note: train, evaluate, query, aggregate or serve",
+    "compute_finished": "node; msg; value: seconds; note: as started",
+    "compute_lost": "node; msg; value: seconds spent; note: why (out of memory, power cut, crash)",
+    "reply_received": "node: client; msg; size_bytes: serialised reply; note: ok, or the error",
+    "reply_late": "node: client; msg; note: the ServerApp no longer waits for it",
+    "node_down": "node; note: cause",
+    "node_up": "node",
+    "link_changed": "link; peer: up or down; value: rate (bit/s) now; note: cause",
+    "link_load": "link; peer: up or down; size_bytes: bytes carried since the row before; value: seconds covered; note: traffic",
+    "metric": "round; node: client, or empty for the server; note: metric name; value",
+    "privacy_spent": "round; node; value: epsilon; note: mechanism",
+    "ledger_appended": "round; node; size_bytes; note",
+    "notice": "note: text the user must see",
+    "round_closed": "round; value: clients that answered in time",
+    "run_finished": "note: finished, interrupted or failed",
+}
+"""Every kind of row and what its fields mean."""
+
+FLUSH_ROWS: Final = 50_000
+
+
+class Event(NamedTuple):
+    """One row. Strings are empty and numbers None where a field does not apply."""
+
+    seq: int
+    t_s: float
+    kind: str
+    round: int | None
+    node: str
+    peer: str
+    link: str
+    msg: str
+    size_bytes: int | None
+    value: float | None
+    unit: str
+    note: str
+
+
+def canonical_row(event: Event) -> bytes:
+    """Return the row as one line of text in which equal rows are equal bytes (floats by shortest exact repr)."""
+    return ("\x1f".join("" if field is None else str(field) for field in event) + "\n").encode()
+
+
+def canonical_digest(events: Iterable[Event]) -> str:
+    """Return the SHA-256 over the canonical rows: two runs are identical when this is equal."""
+    digest = hashlib.sha256()
+    for event in events:
+        digest.update(canonical_row(event))
+    return digest.hexdigest()
+
+
+class EventLog:
+    """Appends rows to ``folder`` as Parquet parts ``part-00000.parquet`` ...; keeps at most ``flush_rows`` in memory.
+
+    Times are rounded to the nanosecond. ``on_event`` (for live progress) sees each row as it is appended.
+    """
+
+    def __init__(self, folder: Path, *, flush_rows: int = FLUSH_ROWS) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.listeners: list[object] = []
+        self._flush_rows = flush_rows
+        self._rows: list[Event] = []
+        self._seq = 0
+        self._parts = 0
+        self._digest = hashlib.sha256()
+
+    def append(
+        self,
+        t_s: float,
+        kind: str,
+        *,
+        round: int | None = None,  # noqa: A002 - the column's name
+        node: str = "",
+        peer: str = "",
+        link: str = "",
+        msg: str = "",
+        size_bytes: int | None = None,
+        value: float | None = None,
+        unit: str = "",
+        note: str = "",
+    ) -> Event:
+        """Append one row and return it."""
+        if kind not in KINDS:
+            raise KeyError(f"unknown event kind {kind!r}; known: {', '.join(KINDS)}")
+        number = None if value is None else float(value)
+        event = Event(
+            self._seq, float(f"{t_s:.9f}"), kind, round, node, peer, link, msg, size_bytes, number, unit, note
+        )
+        self._seq += 1
+        self._digest.update(canonical_row(event))
+        self._rows.append(event)
+        for listener in self.listeners:
+            listener(event)  # type: ignore[operator]  # listeners are callables taking one event
+        if len(self._rows) >= self._flush_rows:
+            self.flush()
+        return event
+
+    @property
+    def count(self) -> int:
+        """Number of rows so far."""
+        return self._seq
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical rows so far."""
+        return self._digest.hexdigest()
+
+    def flush(self) -> None:
+        """Write the rows in memory as one closed Parquet part."""
+        if not self._rows:
+            return
+        import pyarrow.parquet as pq
+
+        target = self.folder / f"part-{self._parts:05d}.parquet"
+        partial = target.with_suffix(".partial")
+        pq.write_table(_to_table(self._rows), partial, compression="zstd")
+        partial.replace(target)
+        self._parts += 1
+        self._rows = []
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("seq", pa.int64()), ("t_s", pa.float64()), ("kind", pa.string()), ("round", pa.int32()),
+            ("node", pa.string()), ("peer", pa.string()), ("link", pa.string()), ("msg", pa.string()),
+            ("size_bytes", pa.int64()), ("value", pa.float64()), ("unit", pa.string()), ("note", pa.string()),
+        ]
+    )  # fmt: skip
+
+
+def _to_table(rows: list[Event]) -> pa.Table:
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True))
+    schema = _schema()
+    return pa.table([pa.array(column, type=schema.field(i).type) for i, column in enumerate(columns)], schema=schema)
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """Yield the rows of all closed parts in order, one part in memory at a time."""
+    import pyarrow.parquet as pq
+
+    for part in sorted(folder.glob("part-*.parquet")):
+        columns = pq.read_table(part).to_pydict()
+        yield from (Event(*fields) for fields in zip(*(columns[name] for name in Event._fields), strict=True))
+
+
+def read_frame(folder: Path) -> pd.DataFrame:
+    """Return all rows as a data frame with the columns of ``Event`` (empty frame where there are none)."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = sorted(folder.glob("part-*.parquet"))
+    if not parts:
+        return pd.DataFrame(columns=list(Event._fields))
+    frame: pd.DataFrame = pa.concat_tables([pq.read_table(part) for part in parts]).to_pandas()
+    return frame

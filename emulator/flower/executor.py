@@ -1,0 +1,178 @@
+"""A pool of forked worker processes that run ClientApp calls, and the journal that remembers them.
+
+Workers are forked from the process that has imported the app, so imports are paid once and memory is shared. The ServerApp
+runs in none of them. Results do not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from emulator.flower import adapter
+from emulator.flower.journal import Journal
+from emulator.flower.logs import log_to_stderr
+from emulator.flower.worker import Job, Outcome, call
+
+_FORK = multiprocessing.get_context("fork")
+PIPELINE = 2
+"""Jobs a worker may hold: one under way and one waiting, so that short calls follow each other without a pause."""
+
+
+class Executor:
+    """Runs jobs in ``workers`` processes; ``submit`` early, ``result`` when the answer is needed.
+
+    Args:
+        client_app: The imported ClientApp.
+        run_config: Flower run config of the run.
+        workers: Number of processes, at least 1.
+        journal: Remembers finished calls, so that an interrupted run goes on without repeating them.
+        log_path: Where the workers' standard output and error go.
+    """
+
+    def __init__(
+        self, client_app: Any, run_config: Mapping[str, Any], *, workers: int, journal: Journal, log_path: Path
+    ) -> None:
+        self._client_app = client_app
+        self._run_config = run_config
+        self._journal = journal
+        self._log_path = log_path
+        self._wanted_workers = workers
+        self._workers: dict[Connection, Any] = {}
+        self._running: dict[Connection, deque[Job]] = {}
+        self._started: set[str] = set()
+        self._queue: OrderedDict[str, Job] = OrderedDict()
+        self._done: dict[str, Outcome] = {}
+        self.cpu_s = 0.0
+        self.calls = 0
+
+    def submit(self, job: Job) -> None:
+        """Queue ``job`` unless it is known already; it starts as soon as a worker is free."""
+        if job.key in self._queue or job.key in self._done or job.key in self._started:
+            return
+        remembered = self._journal.find(job)
+        if remembered is not None:
+            self._done[job.key] = remembered
+            return
+        self._queue[job.key] = job
+        self._pump()
+
+    def result(self, job: Job) -> Outcome:
+        """Return the outcome of ``job``, waiting for it; a job waited for goes to the head of the queue."""
+        self.submit(job)
+        if job.key in self._queue:
+            self._queue.move_to_end(job.key, last=False)
+        while job.key not in self._done:
+            self._pump()
+            if job.key not in self._done:
+                self._collect(block=True)
+        return self._done.pop(job.key)
+
+    def close(self) -> None:
+        """End the workers; calls under way are dropped."""
+        for connection, process in self._workers.items():
+            connection.close()
+            process.terminate()
+        for process in self._workers.values():
+            process.join()
+        self._workers.clear()
+        self._running.clear()
+
+    def _pump(self) -> None:
+        self._collect(block=False)
+        while self._queue:
+            connection = self._freest_worker()
+            if connection is None:
+                return
+            _, job = self._queue.popitem(last=False)
+            self._started.add(job.key)
+            self._running[connection].append(job)
+            connection.send(job)
+
+    def _freest_worker(self) -> Connection | None:
+        """Return a worker that can take a job, starting one where there are fewer than wanted; None where all are full."""
+        if len(self._workers) < self._wanted_workers and all(self._running[c] for c in self._workers):
+            return self._start_worker()
+        connection = min(self._workers, key=lambda c: len(self._running[c]))
+        return connection if len(self._running[connection]) < PIPELINE else None
+
+    def _collect(self, *, block: bool) -> None:
+        busy = [connection for connection, jobs in self._running.items() if jobs]
+        if not busy:
+            return
+        for ready in wait(busy, timeout=None if block else 0):
+            connection = next(c for c in busy if c is ready)
+            job = self._running[connection].popleft()
+            try:
+                outcome: Outcome = connection.recv()
+            except (EOFError, ConnectionResetError):
+                outcome = self._bury(connection, job)
+            self._started.discard(job.key)
+            self.cpu_s += outcome.cpu_s
+            self.calls += 1
+            self._journal.remember(job, outcome)
+            self._done[job.key] = outcome
+
+    def _start_worker(self) -> Connection:
+        ours, theirs = _FORK.Pipe()
+        process = _FORK.Process(
+            target=_worker_main, args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path)
+        )
+        process.daemon = True
+        process.start()
+        theirs.close()
+        self._workers[ours] = process
+        self._running[ours] = deque()
+        return ours
+
+    def _bury(self, connection: Connection, job: Job) -> Outcome:
+        """A worker died under a job (the host killed it, or the app called ``os._exit``): the job fails, the run goes on."""
+        process = self._workers.pop(connection)
+        for waiting in reversed(self._running.pop(connection)):  # those behind it in the pipe start anew elsewhere
+            self._started.discard(waiting.key)
+            self._queue[waiting.key] = waiting
+            self._queue.move_to_end(waiting.key, last=False)
+        process.join()
+        connection.close()
+        message = adapter.message_from_bytes(job.message)
+        reason = f"the ClientApp process ended with exit code {process.exitcode}"
+        reply = adapter.error_reply(message.metadata, adapter.CRASHED, reason, message.metadata.created_at)
+        sizes = adapter.object_sizes(reply)
+        return Outcome(
+            reply=adapter.message_to_bytes(reply), state=job.state, object_count=sizes.count,
+            reply_bytes=sizes.total_bytes, work=None, cpu_s=0.0, peak_bytes=0, error=reason, metrics={},
+        )  # fmt: skip
+
+
+def _worker_main(
+    connection: Connection, others: list[Connection], client_app: Any, run_config: Mapping[str, Any], log_path: Path
+) -> None:
+    for other in others:  # inherited ends of other workers' pipes would keep those alive
+        other.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    log_to_stderr()
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
+    while True:
+        connection.send(call(client_app, jobs.get(), run_config))
+
+
+def _receive(connection: Connection, jobs: queue.SimpleQueue[Job]) -> None:
+    """Take jobs off the pipe while a call runs, so that neither side ever waits for the other to read."""
+    while True:
+        try:
+            jobs.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(0)  # the parent is gone; skips the exit handlers inherited from it

@@ -1,0 +1,313 @@
+"""The event log read back as things with a beginning and an end: messages, transfers, jobs, spans of being down.
+
+Every table and figure starts from a ``History``. A log that stops half-way (an interrupted run) is no special case: what is
+still open ends at the time of the last row and says so in its ``outcome``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from emulator.events import Event
+from emulator.metrics.spans import Span
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OPEN = "open"
+_STRINGS = ("kind", "node", "peer", "link", "msg", "unit", "note")
+
+
+@dataclass
+class Message:
+    """One message to a client and what became of it.
+
+    ``fate`` is ``replied``, ``failed`` (an error came back), ``late`` (after the ServerApp stopped waiting), ``lost`` (dropped, or
+    its work or a transfer was lost and no reply followed) or ``open``. ``settled_s`` is the time of the row that decided it.
+    """
+
+    msg: str
+    node: str
+    type: str
+    round: int | None
+    pushed_s: float
+    size_bytes: int
+    fate: str = OPEN
+    reason: str = ""
+    settled_s: float | None = None
+
+
+@dataclass
+class Transfer:
+    """One transfer; ``outcome`` is ``delivered``, ``lost`` or ``open``; ``stalls`` are spans with what was down."""
+
+    msg: str
+    node: str
+    peer: str
+    direction: str
+    round: int | None
+    started_s: float
+    size_bytes: int
+    ended_s: float = 0.0
+    delivered_bytes: int | None = None
+    outcome: str = OPEN
+    reason: str = ""
+    stalls: list[tuple[float, float, str]] = field(default_factory=list)
+
+    @property
+    def span(self) -> Span:
+        """Start and end."""
+        return (self.started_s, self.ended_s)
+
+
+@dataclass
+class Job:
+    """One computation; ``outcome`` is ``finished``, ``lost`` or ``open``; ``work`` is train, evaluate, aggregate ..."""
+
+    msg: str
+    node: str
+    work: str
+    round: int | None
+    started_s: float
+    ended_s: float = 0.0
+    outcome: str = OPEN
+    reason: str = ""
+
+    @property
+    def span(self) -> Span:
+        """Start and end."""
+        return (self.started_s, self.ended_s)
+
+
+@dataclass
+class Round:
+    """One round; ``is_closed`` is false where the log ends inside it (``closed_s`` is then the log's end)."""
+
+    number: int
+    opened_s: float
+    closed_s: float = 0.0
+    is_closed: bool = False
+
+    @property
+    def span(self) -> Span:
+        """Start and end."""
+        return (self.opened_s, self.closed_s)
+
+
+@dataclass
+class History:
+    """The log as things. ``rates`` holds each link direction's ``link_changed`` rows as (t_s, rate in bit/s, cause)."""
+
+    end_s: float = 0.0
+    status: str = "incomplete"
+    rounds: dict[int, Round] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    transfers: list[Transfer] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    down: dict[str, list[tuple[float, float, str]]] = field(default_factory=lambda: defaultdict(list))
+    rates: dict[tuple[str, str], list[tuple[float, float, str]]] = field(default_factory=lambda: defaultdict(list))
+    loads: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    metrics: list[Event] = field(default_factory=list)
+    privacy: list[Event] = field(default_factory=list)
+    ledger: list[Event] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def down_spans(self, node: str) -> list[Span]:
+        """Spans in which ``node`` was down."""
+        return [(start, end) for start, end, _ in self.down.get(node, [])]
+
+
+def rows(events: pd.DataFrame) -> Iterator[Event]:
+    """Yield the rows of a frame of events in order of ``seq``, with missing strings empty and missing numbers None."""
+    if "seq" in events and not events["seq"].is_monotonic_increasing:
+        events = events.sort_values("seq", kind="stable")
+    columns: list[list[Any]] = []
+    for name in Event._fields:
+        values: list[Any] = events[name].tolist() if name in events else [None] * len(events)
+        if name in _STRINGS:
+            values = ["" if _is_missing(value) else str(value) for value in values]
+        elif name in ("round", "size_bytes", "seq"):
+            values = [None if _is_missing(value) else int(value) for value in values]
+        else:
+            values = [None if _is_missing(value) else float(value) for value in values]
+        columns.append(values)
+    for fields in zip(*columns, strict=True):
+        yield Event(*fields)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value or type(value).__name__ == "NAType"
+
+
+def read_history(events: pd.DataFrame) -> History:
+    """Return the history of a log, whole, interrupted or empty."""
+    reader = _Reader()
+    for event in rows(events):
+        reader.read(event)
+    return reader.finish()
+
+
+class _Reader:
+    """Pairs the rows that begin something with the rows that end it."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self._transfers: dict[tuple[str, str, str], Transfer] = {}
+        self._jobs: dict[tuple[str, str], list[Job]] = defaultdict(list)
+        self._stalls: dict[tuple[str, str, str], tuple[float, str]] = {}
+        self._down: dict[str, tuple[float, str]] = {}
+        self._round: int | None = None
+
+    def read(self, event: Event) -> None:
+        self.history.end_s = max(self.history.end_s, event.t_s)
+        handler = getattr(self, f"_on_{event.kind}", None)
+        if handler is not None:
+            handler(event)
+
+    def _round_of(self, event: Event) -> int | None:
+        if event.round is not None:
+            return event.round
+        message = self.history.messages.get(event.msg)
+        return message.round if message else self._round
+
+    def _on_run_finished(self, event: Event) -> None:
+        self.history.status = event.note or "finished"
+
+    def _on_round_opened(self, event: Event) -> None:
+        if event.round is not None:
+            self._round = event.round
+            self.history.rounds[event.round] = Round(event.round, event.t_s)
+
+    def _on_round_closed(self, event: Event) -> None:
+        found = self.history.rounds.get(-1 if event.round is None else event.round)
+        if found:
+            found.closed_s, found.is_closed = event.t_s, True
+
+    def _on_message_pushed(self, event: Event) -> None:
+        size = event.size_bytes or 0
+        number = event.round if event.round is not None else self._round
+        self.history.messages[event.msg] = Message(event.msg, event.node, event.note, number, event.t_s, size)
+
+    def _settle(self, event: Event, fate: str) -> None:
+        message = self.history.messages.get(event.msg)
+        # A reply outranks an earlier loss (the transfer was tried again); nothing outranks a reply.
+        if message is None or message.fate in ("replied", "failed", "late"):
+            return
+        message.fate, message.settled_s = fate, event.t_s
+        message.reason = "" if fate == "replied" else event.note
+
+    def _on_message_dropped(self, event: Event) -> None:
+        self._settle(event, "lost")
+
+    def _on_reply_received(self, event: Event) -> None:
+        self._settle(event, "replied" if event.note in ("", "ok") else "failed")
+
+    def _on_reply_late(self, event: Event) -> None:
+        self._settle(event, "late")
+
+    def _on_transfer_started(self, event: Event) -> None:
+        direction, size, number = event.note, event.size_bytes or 0, self._round_of(event)
+        transfer = Transfer(event.msg, event.node, event.peer, direction, number, event.t_s, size)
+        self.history.transfers.append(transfer)
+        self._transfers[(event.node, event.peer, event.msg)] = transfer
+
+    def _on_transfer_stalled(self, event: Event) -> None:
+        self._stalls.setdefault((event.node, event.peer, event.msg), (event.t_s, event.note or event.link))
+
+    def _on_transfer_resumed(self, event: Event) -> None:
+        self._end_stall((event.node, event.peer, event.msg), event.t_s)
+
+    def _end_stall(self, key: tuple[str, str, str], t_s: float) -> None:
+        stall, transfer = self._stalls.pop(key, None), self._transfers.get(key)
+        if stall and transfer:
+            transfer.stalls.append((stall[0], t_s, stall[1]))
+
+    def _end_transfer(self, event: Event, outcome: str) -> None:
+        key = (event.node, event.peer, event.msg)
+        self._end_stall(key, event.t_s)
+        transfer = self._transfers.pop(key, None)
+        if transfer is None:
+            return
+        transfer.ended_s, transfer.outcome, transfer.delivered_bytes = event.t_s, outcome, event.size_bytes or 0
+        transfer.reason = event.note if outcome == "lost" else ""
+
+    def _on_transfer_finished(self, event: Event) -> None:
+        self._end_transfer(event, "delivered")
+
+    def _on_transfer_lost(self, event: Event) -> None:
+        self._end_transfer(event, "lost")
+        self._settle(event, "lost")
+
+    def _on_compute_started(self, event: Event) -> None:
+        job = Job(event.msg, event.node, event.note, self._round_of(event), event.t_s)
+        self.history.jobs.append(job)
+        self._jobs[(event.node, event.msg)].append(job)
+
+    def _end_job(self, event: Event, outcome: str) -> None:
+        running = self._jobs[(event.node, event.msg)]
+        if not running:
+            return
+        same = [job for job in running if outcome == "finished" and job.work == event.note]
+        job = (same or running)[0]
+        running.remove(job)
+        job.ended_s, job.outcome = event.t_s, outcome
+        job.reason = event.note if outcome == "lost" else ""
+
+    def _on_compute_finished(self, event: Event) -> None:
+        self._end_job(event, "finished")
+
+    def _on_compute_lost(self, event: Event) -> None:
+        self._end_job(event, "lost")
+        self._settle(event, "lost")
+
+    def _on_node_down(self, event: Event) -> None:
+        self._down.setdefault(event.node, (event.t_s, event.note))
+
+    def _on_node_up(self, event: Event) -> None:
+        if event.node in self._down:
+            start, cause = self._down.pop(event.node)
+            self.history.down[event.node].append((start, event.t_s, cause))
+
+    def _on_link_changed(self, event: Event) -> None:
+        directions = (event.peer,) if event.peer in ("up", "down") else ("up", "down")
+        for direction in directions:
+            self.history.rates[(event.link, direction)].append((event.t_s, event.value or 0.0, event.note))
+
+    def _on_link_load(self, event: Event) -> None:
+        traffic = "streams" if event.note == "streams" else "flows"
+        self.history.loads[(event.link, event.peer, traffic)] += event.size_bytes or 0
+
+    def _on_metric(self, event: Event) -> None:
+        self.history.metrics.append(event)
+
+    def _on_privacy_spent(self, event: Event) -> None:
+        self.history.privacy.append(event)
+
+    def _on_ledger_appended(self, event: Event) -> None:
+        self.history.ledger.append(event)
+
+    def _on_notice(self, event: Event) -> None:
+        if event.note not in self.history.notices:
+            self.history.notices.append(event.note)
+
+    def finish(self) -> History:
+        history = self.history
+        for key in list(self._stalls):
+            self._end_stall(key, history.end_s)
+        for transfer in self._transfers.values():
+            transfer.ended_s = history.end_s
+        for job in (job for running in self._jobs.values() for job in running):
+            job.ended_s = history.end_s
+        for node, (start, cause) in self._down.items():
+            history.down[node].append((start, history.end_s, cause))
+        for found in history.rounds.values():
+            if not found.is_closed:
+                found.closed_s = history.end_s
+        for message in history.messages.values():
+            closed = history.rounds.get(-1 if message.round is None else message.round)
+            if message.fate == OPEN and closed and closed.is_closed:
+                message.fate, message.reason = "lost", "unanswered when the round closed"
+        return history

@@ -1,0 +1,1 @@
+"""Models of links, failures and energy: pure functions of the topology and a named random stream."""

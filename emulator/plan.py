@@ -1,0 +1,279 @@
+"""The plan: everything a backend needs to know, and nothing about how it is carried out.
+
+A plan is a pure function of the scenario and its seed. It is frozen, printable (``emulate SCENARIO --plan``) and kept in
+the run folder; every table and report is a pure function of the plan and the event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+UP: Literal["up"] = "up"
+DOWN: Literal["down"] = "down"
+Direction = Literal["up", "down"]
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """One direction of a link from ``from_s`` until the next state's ``from_s``.
+
+    Attributes:
+        from_s: Virtual time at which the state begins.
+        rate_bps: Rate in bits per second at the IP layer; 0 means nothing passes.
+        delay_s: One-way propagation delay.
+        jitter_s: Standard deviation of the delay.
+        loss: Independent packet loss probability, 0 to 1.
+    """
+
+    from_s: float
+    rate_bps: float
+    delay_s: float
+    jitter_s: float = 0.0
+    loss: float = 0.0
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link between two neighbouring nodes; ``up`` leads from ``leaf`` to ``root``, ``down`` back.
+
+    Attributes:
+        name: Unique, for example ``clinic-03/backhaul``.
+        leaf: The end farther from the server.
+        root: The end nearer to the server.
+        profile: Name of the link profile (``geo_vsat`` ...), or ``custom``.
+        up: States of the direction leaf to root, the first at 0 s, in order of time.
+        down: States of the direction root to leaf.
+        is_shared_medium: Both directions share one capacity (half duplex: BLE, Wi-Fi cells).
+        queue_bytes: Buffer in front of the link; None where the profile gives none.
+        tariff_usd_per_gb: Price of data in either direction; None where unknown.
+        tx_j_per_byte: Radio energy of the sender per byte; None where unknown.
+    """
+
+    name: str
+    leaf: str
+    root: str
+    profile: str
+    up: tuple[LinkState, ...]
+    down: tuple[LinkState, ...]
+    is_shared_medium: bool = False
+    queue_bytes: float | None = None
+    tariff_usd_per_gb: float | None = None
+    tx_j_per_byte: float | None = None
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a node's hardware can do; null where no figure is known, never 0.
+
+    Attributes:
+        profile: Name of the device profile, for example ``rpi_4b_4gb``.
+        klass: Class in the profile table (``gateway``, ``phone``, ``cloud``, ``sensor`` ...).
+        cores: CPU cores.
+        memory_bytes: Memory a job may use.
+        idle_w: Power when on and idle.
+        busy_w: Power when computing.
+        tx_w: Extra power while sending.
+        rx_w: Extra power while receiving.
+        boot_s: Seconds from power-on until the SuperNode polls again.
+        cpu_time_factor: Seconds this device's core takes for one second of the reference host's core (for measured apps).
+        base_memory_bytes: Memory of a ClientApp process before its own data (Python and libraries).
+        seconds_per_unit: Cost table: seconds per unit of work, by work unit name.
+    """
+
+    profile: str
+    klass: str
+    cores: int | None = None
+    memory_bytes: float | None = None
+    idle_w: float | None = None
+    busy_w: float | None = None
+    tx_w: float | None = None
+    rx_w: float | None = None
+    boot_s: float | None = None
+    cpu_time_factor: float | None = None
+    base_memory_bytes: float | None = None
+    seconds_per_unit: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A constant-rate data stream a sensor sends to a neighbour while both are up."""
+
+    peer: str
+    link: str
+    rate_bps: float
+
+
+@dataclass(frozen=True)
+class Node:
+    """A place in the network.
+
+    Attributes:
+        name: Unique.
+        kind: ``server`` (exactly one), ``client`` (runs a SuperNode), ``sensor`` or ``router``.
+        site: Clinic or site the node stands in; power cuts hit a whole site. Empty for none.
+        device: Hardware; None for routers that are not modelled as devices.
+        partition_id: 0-based number handed to the ClientApp as ``partition-id``; None unless a client.
+        streams: Streams a sensor sends.
+    """
+
+    name: str
+    kind: Literal["server", "client", "sensor", "router"]
+    site: str = ""
+    device: Device | None = None
+    partition_id: int | None = None
+    streams: tuple[Stream, ...] = ()
+
+
+@dataclass(frozen=True, order=True)
+class Outage:
+    """A node or a link that is down from ``start_s`` to ``end_s``; ``cause`` is for people (``power cut``)."""
+
+    start_s: float
+    end_s: float
+    target: str
+    cause: str = "outage"
+
+
+@dataclass(frozen=True)
+class PlacedFault:
+    """A fault at a place in the protocol: in round ``round``, at node ``node``, in ``phase``.
+
+    ``action`` is ``crash`` (the ClientApp process dies, its work is lost, no reply) or ``leave`` (the node is gone for good).
+    """
+
+    round: int
+    node: str
+    phase: Literal["train", "upload"]
+    action: Literal["crash", "leave"] = "crash"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One link of a route and the direction in which it is crossed."""
+
+    link: str
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class AppPlan:
+    """The Flower app: where it is, its run config, and what happens when it reports no work.
+
+    Attributes:
+        path: Folder with the app's ``pyproject.toml``.
+        run_config: Flat Flower run config (dotted keys).
+        rounds: Rounds the run is expected to take, for progress display; None where unknown.
+    """
+
+    path: str
+    run_config: Mapping[str, str | int | float | bool]
+    rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class FlowerSettings:
+    """Constants of Flower's deployment protocol (flwr 1.41); a planner may turn them.
+
+    Attributes:
+        supernode_poll_s: Pause of a SuperNode between two empty polls.
+        serverapp_poll_s: Pause of the ServerApp's grid between two pulls.
+        superexec_poll_s: Pause of the SuperExec that starts ClientApp processes.
+        reply_poll_s: Pause of a SuperNode waiting for its ClientApp's reply.
+        heartbeat_s: Mean interval between heartbeats.
+        offline_after_s: A node unheard for so long is no longer listed.
+        lanes: Objects transferred at once.
+        chunk_bytes: Largest piece of an array sent as one object.
+        is_tls: TLS 1.3 on every connection.
+    """
+
+    supernode_poll_s: float = 3.0
+    serverapp_poll_s: float = 3.0
+    superexec_poll_s: float = 1.0
+    reply_poll_s: float = 0.5
+    heartbeat_s: float = 20.0
+    offline_after_s: float = 60.0
+    lanes: int = 2
+    chunk_bytes: int = 5 * 1024 * 1024
+    is_tls: bool = True
+
+
+@dataclass(frozen=True, order=True)
+class Assumption:
+    """A figure a run used that nobody measured (``kind: estimate`` in the profile tables)."""
+
+    subject: str
+    quantity: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """See the module docstring. Nodes and links are sorted by name; ``routes`` holds each client's hops up to the server.
+
+    Attributes:
+        scenario: Name of the scenario.
+        seed: Root of every random stream.
+        starts_at_s: Time of day at virtual time 0, in seconds after midnight.
+        horizon_s: Faults and link states are drawn up to here; a run may not pass it.
+        nodes: All nodes.
+        links: All links.
+        routes: For each client and sensor, its hops towards the server (a sensor's lead to its gateway only).
+        outages: In order of time.
+        placed: Faults placed in the protocol.
+        app: The Flower app.
+        flower: Protocol constants.
+        assumptions: Figures that are estimates.
+    """
+
+    scenario: str
+    seed: int
+    starts_at_s: float
+    horizon_s: float
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    routes: Mapping[str, tuple[Hop, ...]]
+    outages: tuple[Outage, ...]
+    placed: tuple[PlacedFault, ...]
+    app: AppPlan
+    flower: FlowerSettings
+    assumptions: tuple[Assumption, ...] = ()
+
+    @cached_property
+    def node_by_name(self) -> dict[str, Node]:
+        """Nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def link_by_name(self) -> dict[str, Link]:
+        """Links by name."""
+        return {link.name: link for link in self.links}
+
+    @cached_property
+    def server(self) -> Node:
+        """The one server."""
+        return next(node for node in self.nodes if node.kind == "server")
+
+    @cached_property
+    def clients(self) -> tuple[Node, ...]:
+        """Client nodes in order of ``partition_id``."""
+        found = [node for node in self.nodes if node.kind == "client"]
+        return tuple(sorted(found, key=lambda node: (node.partition_id or 0, node.name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data (JSON-ready)."""
+        return asdict(self)
+
+
+def plan_from_json(text: str | bytes) -> Plan:
+    """Return the plan written by ``Plan.to_dict`` as JSON.
+
+    Raises:
+        pydantic.ValidationError: The text is not a plan.
+    """
+    from pydantic import TypeAdapter  # at the file edge only: keeps the core free of pydantic
+
+    return TypeAdapter(Plan).validate_json(text)

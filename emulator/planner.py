@@ -1,0 +1,324 @@
+"""From a scenario to a plan: topology, profiles, routes, failures; every fault is found before any is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from emulator.compute.costs import add_costs, reserve_bytes
+from emulator.errors import Fault, ScenarioError
+from emulator.models.devices import Hardware, resolve_hardware
+from emulator.models.failures import FAILURES, Reliability, View
+from emulator.models.failures.outages import check_drawn, join_outages
+from emulator.models.failures.view import match
+from emulator.models.links import LINKS, LinkProfile, resolve_link
+from emulator.models.links.profile import apply_fields
+from emulator.plan import AppPlan, Assumption, Hop, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream
+from emulator.registry import find_plugin
+from emulator.rng import Streams, derive_seed
+from emulator.scenario.model import PluginSpec, Scenario
+from emulator.topology import ParameterError, Topology, TopologyNode, bind, build, find_routes
+from emulator.topology.params import as_list
+from topologies import TOPOLOGIES
+
+# One message of a small generative model: some 50 000 float32 with Flower's framing.
+SMALLEST_MESSAGE_BYTES = 200_000
+ROUNDS_KEY = "num-server-rounds"
+
+
+def check(scenario: Scenario) -> list[Fault]:
+    """Return every fault in what ``scenario`` means, in order of file and line; empty where it can be planned."""
+    faults = _Faults(scenario)
+    _plan(scenario, faults)
+    return faults.sorted()
+
+
+def make_plan(scenario: Scenario) -> Plan:
+    """Return the plan of ``scenario``, a pure function of the scenario and its seed.
+
+    Raises:
+        ScenarioError: The scenario has faults; carries all of them.
+    """
+    faults = _Faults(scenario)
+    plan = _plan(scenario, faults)
+    if plan is None or faults.found:
+        raise ScenarioError(faults.sorted())
+    return plan
+
+
+class _Faults:
+    """Collects faults so that all are reported at once."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self.found: set[Fault] = set()
+
+    def add(self, key: str, message: str) -> None:
+        self.found.add(self._scenario.fault(key, message))
+
+    def sorted(self) -> list[Fault]:
+        return sorted(self.found)
+
+    @contextmanager
+    def at(self, key: str, *, below: bool = False) -> Iterator[None]:
+        """Turn a ValueError into faults at ``key``; the keys in a ParameterError are full paths, or stand ``below``."""
+        try:
+            yield
+        except ParameterError as error:
+            for part, message in error.faults:
+                self.add(_join(key, part) if below else part or key, message)
+        except ValueError as error:
+            self.add(key, str(error))
+
+
+def _join(key: str, part: str) -> str:
+    return f"{key}.{part}" if part else key
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The resolved network: nodes and links of the plan with what stands behind them."""
+
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    hardware: Mapping[str, Hardware]
+    profiles: Mapping[str, LinkProfile]
+    assumptions: frozenset[Assumption]
+
+
+def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
+    topology = _topology(scenario, faults)
+    if topology is None:
+        return None
+    network = _network(scenario, topology, faults)
+    if network is None:
+        return None
+    routes = find_routes(network.nodes, network.links)
+    _check_clients(scenario, topology, network, routes=routes, faults=faults)
+    _check_streams(scenario, network, faults)
+    outages, placed = _draw_failures(scenario, network, faults)
+    rounds = scenario.app.config.get(ROUNDS_KEY)
+    return Plan(
+        scenario=scenario.name,
+        seed=scenario.seed,
+        starts_at_s=scenario.clock.starts_at_s,
+        horizon_s=scenario.clock.horizon_s,
+        nodes=network.nodes,
+        links=network.links,
+        routes=dict(sorted(routes.items())),
+        outages=tuple(join_outages(outages)),
+        placed=tuple(sorted(placed, key=lambda fault: (fault.round, fault.node, fault.phase, fault.action))),
+        app=AppPlan(
+            path=str(scenario.app.path),
+            run_config=dict(sorted(scenario.app.config.items())),
+            rounds=rounds if isinstance(rounds, int) and not isinstance(rounds, bool) else None,
+        ),
+        flower=scenario.flower,
+        assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
+    )
+
+
+def _topology(scenario: Scenario, faults: _Faults) -> Topology | None:
+    spec = scenario.topology
+    with faults.at(f"{spec.key}.kind"):
+        function = find_plugin(spec.kind, TOPOLOGIES, group="emulator.topologies")
+        with faults.at(spec.key, below=True):
+            return build(function(**bind(function, spec.params)))
+    return None
+
+
+def _network(scenario: Scenario, topology: Topology, faults: _Faults) -> _Network | None:
+    """Resolve every device and link; own profiles are read even where nothing uses them."""
+    hardware: dict[str, Hardware] = {}
+    assumptions: set[Assumption] = set()
+    for name in scenario.devices:
+        with faults.at(f"devices.{name}"):
+            resolve_hardware(name, scenario.devices)
+    for node in topology.nodes:
+        if node.profile:
+            with faults.at(_join(scenario.topology.key, node.key)):
+                hardware[node.name] = resolve_hardware(node.profile, scenario.devices, reserve_bytes=reserve_bytes())
+    profiles = _link_profiles(scenario, topology, faults)
+    if faults.found:
+        return None
+    streams = Streams(derive_seed(scenario.seed, "links"))
+    links = tuple(
+        _link(
+            link.name, (link.leaf, link.root), profiles[link.name], horizon_s=scenario.clock.horizon_s, streams=streams
+        )
+        for link in topology.links
+    )
+    nodes = []
+    for item in topology.nodes:
+        planned = _node(item, links)
+        if item.name in hardware:
+            device, behind = add_costs(hardware[item.name])
+            planned = replace(planned, device=device)
+            assumptions.update(behind)
+        nodes.append(planned)
+    for profile in profiles.values():
+        assumptions.update(profile.assumptions())
+    return _Network(tuple(nodes), links, hardware, profiles, frozenset(assumptions))
+
+
+def _link_profiles(scenario: Scenario, topology: Topology, faults: _Faults) -> dict[str, LinkProfile]:
+    profiles: dict[str, LinkProfile] = {}
+    for name in scenario.links:
+        with faults.at(f"links.{name}"):
+            resolve_link(name, scenario.links)
+    for link in topology.links:
+        key = _join(scenario.topology.key, link.key)
+        with faults.at(key):
+            profile = None if link.profile is None else resolve_link(link.profile, scenario.links)[0]
+            if link.fields or profile is None:
+                profile = apply_fields(profile, link.fields, name=link.profile or "custom", key=key)
+            profiles[link.name] = profile
+    names = [link.name for link in topology.links]
+    for pattern, fields in scenario.overrides.items():
+        key = f"overrides.{pattern}"
+        with faults.at(key):
+            for name in match([pattern], names, what="link", key=key):
+                if name in profiles:
+                    profiles[name] = apply_fields(profiles[name], fields, name=profiles[name].name, key=key)
+    return profiles
+
+
+def _link(name: str, ends: tuple[str, str], profile: LinkProfile, *, horizon_s: float, streams: Streams) -> Link:
+    model = LINKS["constant"]
+    up, down = (
+        tuple(model(profile, direction=direction, horizon_s=horizon_s, rng=streams(name, direction)))
+        for direction in ("up", "down")
+    )
+    _check_states(name, up)
+    _check_states(name, down)
+    return Link(
+        name=name,
+        leaf=ends[0],
+        root=ends[1],
+        profile=profile.name,
+        up=up,
+        down=down,
+        is_shared_medium=profile.is_shared_medium,
+        queue_bytes=profile.queue_bytes,
+        tariff_usd_per_gb=profile.tariff_usd_per_gb,
+        tx_j_per_byte=profile.tx_j_per_byte,
+    )
+
+
+def _check_states(name: str, states: tuple[LinkState, ...]) -> None:
+    times = [state.from_s for state in states]
+    if not times or times[0] != 0.0 or times != sorted(set(times)):
+        raise ValueError(f"link {name!r}: its model must give states from 0 s on, in order of time; got {times[:5]}")
+
+
+def _node(item: TopologyNode, links: tuple[Link, ...]) -> Node:
+    streams: tuple[Stream, ...] = ()
+    if item.stream_bps is not None:
+        uplink = next(link for link in links if item.name in (link.leaf, link.root))
+        peer = uplink.root if uplink.leaf == item.name else uplink.leaf
+        streams = (Stream(peer, uplink.name, item.stream_bps),)
+    return Node(item.name, item.kind, item.site, partition_id=item.partition_id, streams=streams)
+
+
+def _check_clients(
+    scenario: Scenario,
+    topology: Topology,
+    network: _Network,
+    *,
+    routes: Mapping[str, tuple[Hop, ...]],
+    faults: _Faults,
+) -> None:
+    keys = {node.name: _join(scenario.topology.key, node.key) for node in topology.nodes}
+    link_keys = {link.name: _join(scenario.topology.key, link.key) for link in topology.links}
+    for node in network.nodes:
+        if node.kind == "sensor":
+            continue
+        hardware = network.hardware.get(node.name)
+        if hardware is not None and not hardware.can_be_client:
+            profile = hardware.device.profile
+            faults.add(
+                keys[node.name],
+                f"{node.name!r} is a {node.kind} on {profile!r}, a {hardware.device.klass} that runs no Python; "
+                "make it a sensor that streams to a gateway, or choose a gateway profile such as 'rpi_4b_4gb'",
+            )
+        for hop in routes.get(node.name, ()):
+            if not network.profiles[hop.link].can_carry_models:
+                faults.add(link_keys[hop.link], _too_slow(node.name, hop.link, network.profiles[hop.link]))
+
+
+def _too_slow(client: str, link: str, profile: LinkProfile) -> str:
+    message = f"client {client!r} reaches the server over {link!r} ({profile.name}), which carries no model updates"
+    if profile.bytes_per_day is None:
+        return f"{message}; choose another profile for it"
+    hours = SMALLEST_MESSAGE_BYTES / profile.bytes_per_day * 24
+    return (
+        f"{message}: regulation leaves it {profile.bytes_per_day:,.0f} bytes a day, and one message of at least "
+        f"{SMALLEST_MESSAGE_BYTES:,} bytes would take {hours:,.1f} h each way; choose another profile for it"
+    )
+
+
+def _check_streams(scenario: Scenario, network: _Network, faults: _Faults) -> None:
+    by_name = {link.name: link for link in network.links}
+    for node in network.nodes:
+        for stream in node.streams:
+            link = by_name[stream.link]
+            rate = (link.up if link.leaf == node.name else link.down)[0].rate_bps
+            if stream.rate_bps > rate:
+                faults.add(
+                    scenario.topology.key,
+                    f"sensor {node.name!r} streams {stream.rate_bps:g} bit/s over {link.name!r} of {rate:g}",
+                )
+
+
+def _draw_failures(scenario: Scenario, network: _Network, faults: _Faults) -> tuple[list[Outage], list[PlacedFault]]:
+    view = View(
+        nodes=network.nodes,
+        links=network.links,
+        horizon_s=scenario.clock.horizon_s,
+        starts_at_s=scenario.clock.starts_at_s,
+        reliability={name: Reliability(item.mtbf_s, item.mttr_s) for name, item in network.profiles.items()},
+        on_battery=frozenset(name for name, item in network.hardware.items() if item.has_battery),
+    )
+    outages: list[Outage] = []
+    placed: list[PlacedFault] = []
+    seen: dict[str, int] = {}
+    for spec in scenario.failures:
+        number = seen[spec.kind] = seen.get(spec.kind, 0) + 1
+        streams = Streams(derive_seed(scenario.seed, "failures", spec.kind, number))
+        for fault in _draw(spec, view, streams, faults=faults):
+            if isinstance(fault, Outage):
+                outages.append(fault)
+            else:
+                placed.append(fault)
+    return outages, placed
+
+
+def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) -> list[Outage | PlacedFault]:
+    with faults.at(f"{spec.key}.kind"):
+        function = find_plugin(spec.kind, FAILURES, group="emulator.failures")
+        with faults.at(spec.key, below=True):
+            drawn: list[Outage | PlacedFault] = list(function(view, streams, **bind(function, spec.params)))
+            check_drawn(drawn, view)
+            return drawn
+    return []
+
+
+def _reliability_assumptions(scenario: Scenario, network: _Network) -> set[Assumption]:
+    """Return the estimates among the reliability figures that a failure block takes from link profiles."""
+    found: set[Assumption] = set()
+    for spec in scenario.failures:
+        if "profile" not in (spec.params.get("mtbf"), spec.params.get("mttr")) or "links" not in spec.params:
+            continue
+        try:
+            names = match(as_list(spec.params["links"]), list(network.profiles), what="link", key="")
+        except ParameterError:
+            continue  # reported where the block is drawn
+        for name in names:
+            profile = network.profiles[name]
+            found.update(
+                fact.assumption()
+                for attribute, fact in profile.facts
+                if attribute in ("mtbf_s", "mttr_s") and fact.is_assumed
+            )
+    return found

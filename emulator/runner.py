@@ -1,0 +1,203 @@
+"""The composition root: scenario to plan to backend to tables to report, all in one run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import BackendUnavailable, EmulatorError, ScenarioError, UsageError
+from emulator.events import Event, EventLog
+from emulator.plan import Plan, plan_from_json
+from emulator.registry import nearest
+from emulator.runfolder import RunFolder, environment, new_run_folder
+from emulator.scenario import dump_scenario, examine
+from emulator.scenario.model import Scenario
+
+Listener = Callable[[Event], None]
+BACKENDS = ("des",)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind.
+
+    Attributes:
+        folder: The run folder.
+        status: ``finished`` or ``interrupted``.
+        digest: SHA-256 over the canonical rows of the event log.
+        summary: Key figures.
+    """
+
+    folder: Path
+    status: str
+    digest: str
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def plan_scenario(
+    path: Path, *, overrides: Sequence[str] = (), quick: bool = False, seed: int | None = None
+) -> tuple[Scenario, Plan]:
+    """Read and plan a scenario.
+
+    Raises:
+        ScenarioError: Carries every fault found in reading and in planning.
+    """
+    from emulator import planner
+
+    scenario, faults = examine(path, overrides=overrides, quick=quick, seed=seed)
+    if scenario is not None:
+        faults = [*faults, *planner.check(scenario)]
+    if faults or scenario is None:
+        raise ScenarioError(list(dict.fromkeys(faults)))
+    return scenario, planner.make_plan(scenario)
+
+
+def run(
+    scenario_path: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    quick: bool = False,
+    seed: int | None = None,
+    backend: str = "des",
+    out: Path | str = "results",
+    run_name: str | None = None,
+    workers: int | None = None,
+    with_report: bool = True,
+    on_start: Callable[[Plan, RunFolder], Sequence[Listener]] | None = None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> Result:
+    """Run a scenario and write its run folder.
+
+    Args:
+        scenario_path: The scenario file; one inside a run folder replays that run's measurements.
+        overrides: ``key=value`` changes.
+        quick: Apply the scenario's ``quick`` block.
+        seed: Replaces the scenario's seed.
+        backend: ``des`` (virtual time).
+        out: Parent of all run folders.
+        run_name: Name of the run folder; the next free number by default.
+        workers: Worker processes for ClientApp calls; the number of cores by default.
+        with_report: Write figures and report.html.
+        on_start: Called with the plan before the run; returns listeners for its events.
+        on_stage: Called with a few words before each stage after the run.
+
+    Raises:
+        EmulatorError: See ``emulator.errors``; the run folder keeps what was computed.
+    """
+    _check_backend(backend)
+    path = Path(scenario_path)
+    scenario, plan = plan_scenario(path, overrides=overrides, quick=quick, seed=seed)
+    folder = new_run_folder(Path(out), scenario.name, run_name)
+    folder.scenario.write_text(dump_scenario(scenario))
+    folder.plan.write_text(json.dumps(plan.to_dict(), indent=1) + "\n")
+    (folder.path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+    folder.write_status("interrupted")
+    measured_in = path.parent if RunFolder(path.parent).plan.is_file() else None
+    return _carry_out(
+        folder, plan, workers=workers, measured_in=measured_in, with_report=with_report, on_start=on_start, on_stage=on_stage
+    )
+
+
+def resume(
+    run_path: Path | str,
+    *,
+    workers: int | None = None,
+    with_report: bool = True,
+    on_start: Callable[[Plan, RunFolder], Sequence[Listener]] | None = None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> Result:
+    """Go on with an interrupted run: ClientApp calls already made are taken from its journal.
+
+    Raises:
+        UsageError: Not a run folder, the run is finished, or it is still running.
+    """
+    folder = RunFolder(Path(run_path))
+    state = folder.read_status()["state"]
+    if state == "finished":
+        raise UsageError(f"{folder.path} is finished; nothing is left to resume")
+    if folder.is_running():
+        raise UsageError(f"{folder.path} is still being written by process {folder.read_status()['pid']}; wait or end it")
+    plan = plan_from_json(folder.plan.read_bytes())
+    before = folder.path / "events-before"
+    if folder.events.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        folder.events.rename(before)
+    folder.write_status("interrupted")
+    result = _carry_out(
+        folder, plan, workers=workers, measured_in=folder.path, with_report=with_report, on_start=on_start, on_stage=on_stage
+    )
+    shutil.rmtree(before, ignore_errors=True)
+    return result
+
+
+def _carry_out(
+    folder: RunFolder,
+    plan: Plan,
+    *,
+    workers: int | None,
+    measured_in: Path | None,
+    with_report: bool,
+    on_start: Callable[[Plan, RunFolder], Sequence[Listener]] | None,
+    on_stage: Callable[[str], None],
+) -> Result:
+    from emulator.backends.des.backend import RunOptions, VirtualTimeBackend
+
+    backend = VirtualTimeBackend(RunOptions(folder.path, workers or os.cpu_count() or 1, measured_in))
+    log = EventLog(folder.events)
+    log.listeners.extend(on_start(plan, folder) if on_start else ())
+    state = "failed"
+    try:
+        state = backend.run(plan, log)
+    except EmulatorError as error:
+        folder.write_status("failed", ended=True, error=str(error), digest=log.digest)
+        if log.count > 1:
+            _publish(folder, plan, with_report=with_report, on_stage=on_stage)
+        raise
+    folder.write_status(state, ended=True, digest=log.digest, host_cost=backend.cost.__dict__)
+    summary = _publish(folder, plan, with_report=with_report, on_stage=on_stage)
+    return Result(folder.path, state, log.digest, summary)
+
+
+def _publish(
+    folder: RunFolder, plan: Plan, *, with_report: bool, on_stage: Callable[[str], None]
+) -> dict[str, Any]:
+    """Check the log, and write tables, summary, figures and report from it."""
+    from emulator.events import read_events, read_frame
+    from emulator.invariants import check_events
+    from emulator.metrics.summary import summarise
+    from emulator.metrics.tables import build_tables, write_tables
+
+    on_stage("checking the event log")
+    broken = check_events(read_events(folder.events), plan)
+    if broken:
+        raise EmulatorError(
+            "the event log breaks its own rules, which is a fault of the emulator, not of the scenario; "
+            f"please report it with {folder.plan} and {folder.scenario}:\n  " + "\n  ".join(broken[:10])
+        )
+    on_stage("writing tables")
+    events = read_frame(folder.events)
+    tables = build_tables(events, plan)
+    write_tables(tables, folder.path / "tables")
+    summary = summarise(tables, plan, events)
+    folder.summary.write_text(json.dumps(summary, indent=2) + "\n")
+    if with_report:
+        from emulator.report.html import write_report
+
+        on_stage("writing report.html and figures")
+        write_report(folder.path, events, tables, summary, plan)
+    return summary
+
+
+def _check_backend(name: str) -> None:
+    if name in BACKENDS:
+        return
+    if name == "mininet":
+        raise BackendUnavailable(
+            "the live backend (Mininet) is not part of this version; run in virtual time with --backend des"
+        )
+    raise UsageError(f"--backend: got {name!r}; allowed: {', '.join(BACKENDS)}{nearest(name, BACKENDS)}")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clinic's side: train on the clinic's own patients, send weights and a score histogram."""
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedgen import task
+from fedgen.config import AppConfig, parse_config
+from fedgen.data.sources import open_source
+from fedgen.data.windows import PreparedPatient
+from fedgen.errors import DataError
+from fedgen.strategies.tolerant_fedavg import SCORE_COUNTS, SCORES_RECORD
+from fedgen.work import WORK_REPORT, WorkReport
+
+SOURCE_USED = "data.source-used"
+PREPARED = "prepared"
+
+app = ClientApp()
+
+
+def _own_patients(message: Message, context: Context, config: AppConfig) -> tuple[int, list[PreparedPatient]]:
+    """Return this client's number and patients, from the data source that the server decided on."""
+    for key in ("partition-id", "num-partitions"):
+        if key not in context.node_config:
+            raise DataError(f"the node configuration lacks {key}, which says which patients this client has")
+    partition, partitions = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
+    used = str(message.content.config_records["config"].get(SOURCE_USED, config.data_source))
+    source = open_source(used, config.data_dir, config.seed)
+    return partition, task.client_patients(source, config, partition, partitions)
+
+
+def _counted_once(context: Context, work: WorkReport) -> WorkReport:
+    """Report the cleaning of signals in the first call only: a device keeps the result on its disk."""
+    if PREPARED in context.state.config_records:
+        return replace(work, signal_samples=0.0)
+    context.state[PREPARED] = ConfigRecord({"done": True})
+    return work
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """Train the received model on this clinic's normal beats.
+
+    Returns:
+        A reply with `arrays` (new weights), `metrics` (`num-examples`, `train-loss`), `scores` (histogram of
+        normal scores) and `work-report`.
+    """
+    config = parse_config(context.run_config)
+    partition, patients = _own_patients(message, context, config)
+    result = task.train_client(
+        OrderedDict(message.content.array_records["arrays"].to_torch_state_dict()),
+        patients,
+        config,
+        partition=partition,
+        server_round=int(message.content.config_records["config"]["server-round"]),  # type: ignore[arg-type]
+    )
+    content = RecordDict(
+        {
+            "arrays": ArrayRecord(result.state),
+            "metrics": MetricRecord({"num-examples": result.examples, "train-loss": result.train_loss}),
+            SCORES_RECORD: ConfigRecord({SCORE_COUNTS: result.score_counts}),
+            WORK_REPORT: _counted_once(context, result.work).to_record(),
+        }
+    )
+    return Message(content=content, reply_to=message)
+
+
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Score the received model on this clinic's own training patients, all classes.
+
+    The server of this app does not ask for it; a strategy with client-side evaluation can.
+
+    Returns:
+        A reply with `metrics` (`num-examples`, `loss`) and `work-report`.
+    """
+    config = parse_config(context.run_config)
+    _, patients = _own_patients(message, context, config)
+    model = task.new_model(config)
+    model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
+    measured, work = task.evaluate(model, patients, None)
+    work = replace(work, signal_samples=float(sum(patient.raw_samples for patient in patients)))
+    beats = sum(len(patient.classes) for patient in patients)
+    content = RecordDict(
+        {
+            "metrics": MetricRecord({"num-examples": beats, "loss": measured["loss"]}),
+            WORK_REPORT: _counted_once(context, work).to_record(),
+        }
+    )
+    return Message(content=content, reply_to=message)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run configuration: every key with its type, default, bounds and meaning, in one place.
+
+`fedgen/run_config.schema.json` is printed from here by `python -m fedgen.config`.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedgen.errors import ConfigError
+
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BOUND_WORDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+JSON_TYPES: dict[type, str] = {int: "integer", float: "number", str: "string"}
+
+
+def _key(name: str, default: int | float | str, meaning: str, **rules: object) -> Any:
+    """Declare one key: its Flower name, default, meaning, and JSON Schema rules for its value."""
+    return dataclasses.field(default=default, metadata={"key": name, "meaning": meaning, "rules": rules})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppConfig:
+    """All settings of a run; each field documents itself in the schema."""
+
+    num_server_rounds: int = _key("num-server-rounds", 10, "Training rounds.", minimum=1)
+    round_deadline_s: float = _key(
+        "round-deadline-s", 3600.0, "Seconds the server waits for replies in a round.", exclusiveMinimum=0
+    )
+    round_interval_s: float = _key(
+        "round-interval-s",
+        0.0,
+        "Round r starts no earlier than (r - 1) times this many seconds after the first; 0: back to back.",
+        minimum=0,
+    )
+    min_replies: int = _key(
+        "min-replies", 1, "With fewer good replies in a round the global model is kept as it is.", minimum=1
+    )
+    fraction_train: float = _key(
+        "fraction-train",
+        1.0,
+        "Share of the connected clients that train in a round.",
+        exclusiveMinimum=0,
+        maximum=1,
+    )
+    min_available_nodes: int = _key(
+        "min-available-nodes",
+        2,
+        "Clients that must be connected before a round starts; after the deadline it starts without them.",
+        minimum=1,
+    )
+    data_source: str = _key(
+        "data.source", "mitdb", "Patients: MIT-BIH or simulated.", enum=["mitdb", "simulated"]
+    )
+    data_otherwise: str = _key(
+        "data.otherwise",
+        "none",
+        "What to do when the source cannot be had: none stops with an error.",
+        enum=["none", "simulated"],
+    )
+    data_dir: str = _key("data.dir", "", "Folder with the WFDB records of MIT-BIH; empty: search for it.")
+    data_max_beats_per_patient: int = _key(
+        "data.max-beats-per-patient", 0, "Evenly spread beats used per training patient; 0: all.", minimum=0
+    )
+    data_test_beats_per_patient: int = _key(
+        "data.test-beats-per-patient", 0, "Evenly spread beats used per test patient; 0: all.", minimum=0
+    )
+    model_kind: str = _key("model.kind", "conv-vae", "Anomaly model.", enum=["conv-vae"])
+    model_latent: int = _key("model.latent", 8, "Dimensions of the latent code.", minimum=1, maximum=1024)
+    model_beta: float = _key("model.beta", 1.0, "Weight of the KL term in the loss.", minimum=0)
+    training_epochs: int = _key("training.epochs", 1, "Passes over a client's beats per round.", minimum=1)
+    training_batch_size: int = _key("training.batch-size", 128, "Beats per training step.", minimum=1)
+    training_learning_rate: float = _key(
+        "training.learning-rate", 0.002, "Step size of Adam.", exclusiveMinimum=0, maximum=1
+    )
+    threshold_quantile: float = _key(
+        "threshold.quantile",
+        0.95,
+        "A beat is called abnormal above this quantile of the clients' normal training scores.",
+        exclusiveMinimum=0,
+        exclusiveMaximum=1,
+    )
+    seed: int = _key("seed", 1, "Seed of weights, training, sampling and simulated patients.", minimum=0)
+
+
+def json_schema() -> dict[str, object]:
+    """Return the JSON Schema (draft 2020-12) of the run configuration, with flat keys."""
+    properties = {
+        entry.metadata["key"]: {
+            "description": entry.metadata["meaning"],
+            "type": JSON_TYPES[_type_of(entry)],
+            **entry.metadata["rules"],
+            "default": entry.default,
+        }
+        for entry in dataclasses.fields(AppConfig)
+    }
+    return {
+        "$schema": SCHEMA_DIALECT,
+        "title": "Run configuration of the fedgen Flower app",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _type_of(entry: "dataclasses.Field[Any]") -> type:
+    """Return a field's type, taken from its default."""
+    return type(entry.default)
+
+
+def parse_config(run_config: Mapping[str, object]) -> AppConfig:
+    """Check a Flower run configuration and turn it into settings.
+
+    Args:
+        run_config: Flat keys as in `context.run_config`; absent keys take their defaults.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigError: A key is unknown or its value is not allowed. All faults are named at once, each with
+            key, value and what is allowed.
+    """
+    entries = {entry.metadata["key"]: entry for entry in dataclasses.fields(AppConfig)}
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for key, value in run_config.items():
+        if key not in entries:
+            near = difflib.get_close_matches(key, entries, n=1)
+            faults.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+            continue
+        entry = entries[key]
+        fault = _fault(value, _type_of(entry), entry.metadata["rules"])
+        if fault:
+            faults.append(f"{key} is {value!r}; allowed: {fault}")
+        else:
+            values[entry.name] = _type_of(entry)(value)
+    if faults:
+        raise ConfigError("run configuration: " + "; ".join(faults))
+    return AppConfig(**values)
+
+
+def _fault(value: object, wanted: type, rules: Mapping[str, Any]) -> str | None:
+    """Return what is allowed if a value is not, else None."""
+    if "enum" in rules:
+        return None if value in rules["enum"] else " or ".join(rules["enum"])
+    if wanted is str:
+        return None if isinstance(value, str) else "a text"
+    allowed_types = (int,) if wanted is int else (int, float)
+    allowed = ("a whole number " if wanted is int else "a number ") + " and ".join(
+        f"{words} {rules[rule]}" for rule, words in BOUND_WORDS.items() if rule in rules
+    )
+    if isinstance(value, bool) or not isinstance(value, allowed_types) or not math.isfinite(value):
+        return allowed
+    too_small = value < rules.get("minimum", -math.inf) or value <= rules.get("exclusiveMinimum", -math.inf)
+    too_large = value > rules.get("maximum", math.inf) or value >= rules.get("exclusiveMaximum", math.inf)
+    return allowed if too_small or too_large else None
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

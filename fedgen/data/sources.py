@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data sources by name, and the one decision which of them a run uses."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from fedgen.data import aami, mitdb, physionet, simulated
+from fedgen.data.cache import load_or_prepare
+from fedgen.data.windows import PreparedPatient, prepare
+from fedgen.errors import ConfigError, DataError
+
+logger = logging.getLogger("fedgen")
+
+
+class DataSource(Protocol):
+    """Patients for training and for the test, prepared on demand."""
+
+    def train_patients(self, clients: int) -> tuple[str, ...]:
+        """Name the patients to share out over that many clients."""
+        ...
+
+    def test_patients(self) -> tuple[str, ...]:
+        """Name the patients that the server tests on."""
+        ...
+
+    def prepared(self, patient: str) -> PreparedPatient:
+        """Return one patient's beats."""
+        ...
+
+
+@dataclass(frozen=True)
+class MitdbSource:
+    """MIT-BIH records from a folder; DS1 to train, DS2 without 202 to test."""
+
+    folder: Path
+    sums: dict[str, str] = field(repr=False)
+
+    def train_patients(self, clients: int) -> tuple[str, ...]:
+        """Return DS1, whatever the number of clients."""
+        return aami.TRAIN_PATIENTS
+
+    def test_patients(self) -> tuple[str, ...]:
+        """Return DS2 without record 202."""
+        return aami.TEST_PATIENTS
+
+    def prepared(self, patient: str) -> PreparedPatient:
+        """Read, check and prepare a record, or take it from the cache of records checked before."""
+        digest = mitdb.record_digest(patient, self.sums)
+        return load_or_prepare(digest, lambda: prepare(mitdb.read_record(self.folder, patient, self.sums)))
+
+
+@dataclass(frozen=True)
+class SimulatedSource:
+    """Simulated patients: as many as MIT-BIH has, more if there are more clients."""
+
+    seed: int
+
+    def train_patients(self, clients: int) -> tuple[str, ...]:
+        """Return 22 names, or one per client if there are more clients."""
+        return tuple(f"train-{i:04d}" for i in range(max(len(aami.TRAIN_PATIENTS), clients)))
+
+    def test_patients(self) -> tuple[str, ...]:
+        """Return 21 names, none of them among the train patients."""
+        return tuple(f"test-{i:04d}" for i in range(len(aami.TEST_PATIENTS)))
+
+    def prepared(self, patient: str) -> PreparedPatient:
+        """Simulate and prepare a patient, or take it from the cache."""
+        digest = f"simulated {simulated.SIMULATOR_VERSION} {self.seed} {patient}"
+        return load_or_prepare(digest, lambda: prepare(simulated.simulate(self.seed, patient)))
+
+
+def _open_mitdb(data_dir: str, seed: int) -> DataSource:
+    folder = mitdb.find_or_download(data_dir)
+    return MitdbSource(folder, physionet.published_sums(folder))
+
+
+def _open_simulated(data_dir: str, seed: int) -> DataSource:
+    return SimulatedSource(seed)
+
+
+SOURCES: dict[str, Callable[[str, int], DataSource]] = {
+    "mitdb": _open_mitdb,
+    "simulated": _open_simulated,
+}
+"""Data source by the name that `data.source` takes; called with (data.dir, seed)."""
+
+
+def open_source(name: str, data_dir: str, seed: int) -> DataSource:
+    """Open a data source.
+
+    Args:
+        name: A key of `SOURCES`.
+        data_dir: Where to look for records; empty to search.
+        seed: Seed of simulated patients; real ones do not depend on it.
+
+    Returns:
+        The source.
+
+    Raises:
+        ConfigError: There is no such source.
+        DataError: The data cannot be had.
+    """
+    if name not in SOURCES:
+        raise ConfigError(f"data.source is {name!r}; allowed: {', '.join(SOURCES)}")
+    return SOURCES[name](data_dir, seed)
+
+
+def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[str, DataSource, str | None]:
+    """Decide once, on the server, which data the whole run uses.
+
+    Args:
+        name: The wanted source (`data.source`).
+        otherwise: `none`, or the source to take when the wanted one cannot be had (`data.otherwise`).
+        data_dir: Where to look for records.
+        seed: Seed of simulated patients.
+
+    Returns:
+        Name of the source used, the source, and a notice for the user when it is not the wanted one.
+
+    Raises:
+        DataError: The wanted data cannot be had and `otherwise` is `none`.
+    """
+    try:
+        return name, open_source(name, data_dir, seed), None
+    except DataError as error:
+        if otherwise == "none" or otherwise == name:
+            raise
+        notice = f"Data: {otherwise} patients instead of {name}, because {error}"
+        logger.warning(notice)
+        return otherwise, open_source(otherwise, data_dir, seed), notice

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Anomaly scores, the threshold between normal and abnormal, and how good both are."""

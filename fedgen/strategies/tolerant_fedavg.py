@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Federated averaging that takes absent, late and unusable replies as they come."""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from logging import INFO, WARNING
+from typing import Any, cast
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from flwr.app.typing import MetricRecordValues
+from flwr.common.logger import log
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import FedAvg
+from numpy.typing import NDArray
+
+from fedgen.evaluation.thresholds import combine, quantile_of
+
+SCORES_RECORD = "scores"
+SCORE_COUNTS = "counts"
+POLL_S = 1.0
+
+
+class TolerantFedAvg(FedAvg):
+    """FedAvg with a least number of replies, a round schedule and a federated threshold.
+
+    With all replies present it gives the same model as Flower's FedAvg. It differs in that
+
+    - the sample of a round follows from (seed, round), not from the process's random state, and its size
+      from the nodes connected when the wait is over;
+    - the wait for `min_available_nodes` ends after `wait_limit_s`: the round goes on with those there are;
+    - replies are averaged in order of node id, whatever order they came in;
+    - a reply with other arrays than were sent, with values that are not finite, or without a positive
+      number of examples is left out instead of ending the run;
+    - with fewer good replies than `min_replies` the global model and the threshold stay as they were.
+
+    Attributes:
+        threshold: Quantile of the clients' normal scores in the latest accepted round; None before.
+    """
+
+    def __init__(
+        self,
+        *,
+        min_replies: int,
+        fraction_train: float,
+        min_available_nodes: int,
+        threshold_quantile: float,
+        round_interval_s: float,
+        wait_limit_s: float,
+        seed: int,
+    ) -> None:
+        """Set the rules.
+
+        Args:
+            min_replies: Least number of good replies for a new global model.
+            fraction_train: Share of the connected nodes to train on, at least one node.
+            min_available_nodes: Nodes to wait for before a round.
+            threshold_quantile: See `threshold`.
+            round_interval_s: Round r starts no earlier than (r - 1) times this after the first one.
+            wait_limit_s: Longest wait for nodes in a round.
+            seed: Seed of the sampling.
+        """
+        super().__init__(
+            fraction_train=fraction_train,
+            fraction_evaluate=0.0,
+            min_train_nodes=1,
+            min_available_nodes=min_available_nodes,
+        )
+        self.min_replies = min_replies
+        self.threshold_quantile = threshold_quantile
+        self.round_interval_s = round_interval_s
+        self.wait_limit_s = wait_limit_s
+        self.seed = seed
+        self.threshold: float | None = None
+        self._started_s: float | None = None
+        self._sent: ArrayRecord | None = None
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Wait for the round's time and nodes, sample, and make one message per sampled node."""
+        self._wait_for_start(server_round)
+        nodes = self._wait_for_nodes(grid)
+        size = min(len(nodes), max(1, int(len(nodes) * self.fraction_train)))
+        sampled = sorted(random.Random(f"{self.seed}/{server_round}").sample(nodes, size))
+        log(INFO, "configure_train: Sampled %s nodes (out of %s)", len(sampled), len(nodes))
+        self._sent = arrays
+        config["server-round"] = server_round
+        record = RecordDict({self.arrayrecord_key: arrays, self.configrecord_key: config})
+        return self._construct_messages(record, sampled, MessageType.TRAIN)
+
+    def _wait_for_start(self, server_round: int) -> None:
+        """Sleep until the round may start."""
+        now_s = time.time()
+        if self._started_s is None:
+            self._started_s = now_s
+        due_s = self._started_s + (server_round - 1) * self.round_interval_s
+        if due_s > now_s:
+            time.sleep(due_s - now_s)
+
+    def _wait_for_nodes(self, grid: Grid) -> list[int]:
+        """Poll until enough nodes are connected or the limit is over; return them in order of id."""
+        since_s = time.time()
+        while True:
+            nodes = sorted(grid.get_node_ids())
+            if len(nodes) >= self.min_available_nodes:
+                return nodes
+            if time.time() - since_s >= self.wait_limit_s:
+                log(WARNING, "Only %d of %d nodes are connected", len(nodes), self.min_available_nodes)
+                return nodes
+            time.sleep(POLL_S)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Average the good replies and renew the threshold, if there are enough of them.
+
+        Returns:
+            The new model, or None to keep the old one; and metrics: the clients' averages, `round.replies`
+            (good ones), `round.accepted` (1 or 0).
+        """
+        answered = [reply for reply in replies if not reply.has_error()]
+        good = [reply for reply in answered if self._is_usable(reply)]
+        good.sort(key=lambda reply: reply.metadata.src_node_id)
+        if len(good) < len(answered):
+            log(WARNING, "aggregate_train: %d unusable replies left out", len(answered) - len(good))
+        summary: dict[str, MetricRecordValues] = {
+            "round.replies": float(len(good)),
+            "round.accepted": float(len(good) >= self.min_replies),
+        }
+        if len(good) < self.min_replies:
+            log(WARNING, "Round %d: %d of %d replies, model kept", server_round, len(good), self.min_replies)
+            return None, MetricRecord(summary)
+        arrays, metrics = super().aggregate_train(server_round, good)
+        counts = combine([_score_counts(reply.content) for reply in good])
+        self.threshold = quantile_of(counts, self.threshold_quantile)
+        return arrays, MetricRecord({**dict(metrics or {}), **summary})
+
+    def _is_usable(self, reply: Message) -> bool:
+        """Tell whether a reply can be averaged with the others."""
+        content = reply.content
+        if len(content.array_records) != 1 or len(content.metric_records) != 1 or self._sent is None:
+            return False
+        (metrics,), (arrays,) = content.metric_records.values(), content.array_records.values()
+        examples = metrics.get(self.weighted_by_key, 0)
+        if isinstance(examples, list) or not 0 < examples < float("inf"):
+            return False
+        if set(arrays) != set(self._sent):
+            return False
+        try:
+            combine([_score_counts(content)])
+        except ValueError:
+            return False
+        return all(_matches(arrays[key].numpy(), self._sent[key].numpy()) for key in arrays)
+
+
+def _matches(got: NDArray[Any], sent: NDArray[Any]) -> bool:
+    return got.shape == sent.shape and got.dtype == sent.dtype and bool(np.all(np.isfinite(got)))
+
+
+def _score_counts(content: RecordDict) -> list[int]:
+    """Return the score histogram of a reply; empty if it has none."""
+    record = content.config_records.get(SCORES_RECORD, ConfigRecord())
+    counts = record.get(SCORE_COUNTS, [])
+    whole = isinstance(counts, list) and all(type(count) is int for count in counts)
+    return list(cast(Sequence[int], counts)) if whole else []

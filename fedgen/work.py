@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call did, so that whoever runs the app on an emulated device can turn it into seconds.
+
+Every reply of the ClientApp carries a report as a ConfigRecord under the key `work-report`; the ServerApp
+keeps its own in `context.state` under the same key, adding up until somebody takes it out. Reports hold
+counts only, never measured time, so they are the same on every machine. Without a reader they do nothing.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from flwr.app import ConfigRecord, Context
+
+WORK_REPORT = "work-report"
+NOTICES = "notices"
+
+
+@dataclass(frozen=True)
+class WorkReport:
+    """Amounts of work.
+
+    Attributes:
+        train_macs: Multiply-accumulates of one forward pass per trained beat, times passes over the beats.
+            Backward passes are not in it: they cost about twice the forward pass.
+        infer_macs: Multiply-accumulates of scoring.
+        signal_samples: Raw ECG samples cleaned; 0 when this was done in an earlier call.
+        peak_memory_bytes: Estimate of data, weights, optimiser and activations; without the process itself.
+    """
+
+    train_macs: float = 0.0
+    infer_macs: float = 0.0
+    signal_samples: float = 0.0
+    peak_memory_bytes: float = 0.0
+
+    def to_record(self) -> ConfigRecord:
+        """Return the report as a Flower record of floats."""
+        return ConfigRecord({key: float(value) for key, value in dataclasses.asdict(self).items()})
+
+    def plus(self, other: "WorkReport") -> "WorkReport":
+        """Return both reports as one: amounts add up, of the memory peaks the larger counts."""
+        return WorkReport(
+            train_macs=self.train_macs + other.train_macs,
+            infer_macs=self.infer_macs + other.infer_macs,
+            signal_samples=self.signal_samples + other.signal_samples,
+            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
+        )
+
+
+def report_from(record: ConfigRecord) -> WorkReport:
+    """Read a report back from a record."""
+    return WorkReport(**{field.name: float(record[field.name]) for field in dataclasses.fields(WorkReport)})  # type: ignore[arg-type]
+
+
+def add_to_context(context: Context, report: WorkReport) -> None:
+    """Add work to the report in a context's state; starts a new one if there is none."""
+    so_far = context.state.config_records.get(WORK_REPORT)
+    total = report if so_far is None else report_from(so_far).plus(report)
+    context.state[WORK_REPORT] = total.to_record()
+
+
+def add_notice(context: Context, text: str) -> None:
+    """Add a numbered message for the user to `context.state["notices"]`."""
+    notices = context.state.config_records.get(NOTICES, ConfigRecord())
+    notices[str(len(notices))] = text
+    context.state[NOTICES] = notices

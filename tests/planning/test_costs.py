@@ -1,0 +1,81 @@
+"""Work to seconds, memory, and energy: closed forms and anchors."""
+
+import pytest
+
+from emulator.compute import WORK_UNITS, fits_memory, resolve_device, seconds
+from emulator.models.energy import energy_j
+from emulator.plan import Device
+
+
+def device(name: str) -> Device:
+    return resolve_device(name, {})[0]
+
+
+def test_the_anchor_gives_back_its_own_measurement() -> None:
+    # TinyCNN on a Pi 4: 1.12 MMAC forward, 6.37 ms a sample measured.
+    assert seconds(device("rpi_4b_4gb"), {"train_mac": 1.12e6}) == pytest.approx(6.37e-3, rel=0.01)
+
+
+def test_training_costs_three_forward_passes() -> None:
+    costs = device("rpi_5_8gb").seconds_per_unit
+    assert costs["train_mac"] == pytest.approx(6 / 2.0e9)
+    assert costs["infer_mac"] == pytest.approx(costs["train_mac"] / 3)
+
+
+def test_devices_without_a_training_rate_scale_with_their_fp64_rate() -> None:
+    assert device("rpi_3bplus").seconds_per_unit["train_mac"] == pytest.approx(6 / (1.05e9 * 4.5 / 11.889))
+    assert device("phone_mid").seconds_per_unit["train_mac"] == pytest.approx(6 / (1.05e9 * 0.5 * 48.408 / 11.889))
+
+
+def test_single_thread_work_scales_with_the_time_factor() -> None:
+    server, pi = device("cloud_x86_8vcpu"), device("rpi_4b_4gb")
+    assert server.cpu_time_factor == 1.0
+    assert pi.cpu_time_factor == pytest.approx(5 / 1.3)
+    assert seconds(server, {"process_start": 1}) == pytest.approx(2.1)
+    assert seconds(pi, {"process_start": 1}) == pytest.approx(2.1 * 5 / 1.3)
+
+
+def test_work_adds_up_and_every_unit_is_known() -> None:
+    pi = device("rpi_4b_4gb")
+    assert set(pi.seconds_per_unit) == set(WORK_UNITS)
+    both = seconds(pi, {"process_start": 2, "sample": 1000})
+    assert both == pytest.approx(seconds(pi, {"process_start": 2}) + seconds(pi, {"sample": 1000}))
+    assert seconds(pi, {}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "work", "text"),
+    [
+        ("rpi_4b_4gb", {"train_macs": 1.0}, "did you mean 'train_mac'"),
+        ("rpi_4b_4gb", {"train_macs": 1.0}, "add a row"),
+        ("rpi_4b_4gb", {"sample": -1.0}, "negative"),
+        ("nrf5340", {"sample": 1.0}, "runs no Python"),
+    ],
+)
+def test_work_that_has_no_cost_is_refused(name: str, work: dict[str, float], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        seconds(device(name), work)
+
+
+def test_a_3bplus_just_fits_a_small_network_and_a_zero_does_not() -> None:
+    small_network_bytes = 30e6
+    assert fits_memory(device("rpi_3bplus"), small_network_bytes) is True
+    assert fits_memory(device("rpi_3bplus"), 200e6) is False
+    assert fits_memory(device("rpi_zero_2w"), 0.0) is False
+    assert fits_memory(device("nrf5340"), 0.0) is None
+
+
+def test_energy_is_linear_in_its_times() -> None:
+    plain = Device("x", "gateway", idle_w=2.0, busy_w=6.0, tx_w=1.0, rx_w=0.5)
+    # 2 W x 10 s, 4 W more while busy, 1 W more while sending, 0.5 W more while receiving.
+    assert energy_j(plain, busy_s=4.0, idle_s=6.0, tx_s=3.0, rx_s=2.0) == pytest.approx(20.0 + 16.0 + 3.0 + 1.0)
+    assert energy_j(plain, busy_s=0.0, idle_s=0.0) == 0.0
+
+
+def test_energy_is_unknown_only_where_a_needed_figure_is() -> None:
+    partial = Device("x", "cloud", idle_w=2.0, busy_w=6.0)
+    assert energy_j(partial, busy_s=1.0, idle_s=1.0) == pytest.approx(8.0)
+    assert energy_j(partial, busy_s=1.0, idle_s=1.0, tx_s=0.1) is None
+    assert energy_j(Device("x", "cloud", busy_w=6.0), busy_s=1.0, idle_s=0.0) == 6.0
+    with pytest.raises(ValueError, match="negative"):
+        energy_j(partial, busy_s=-1.0, idle_s=0.0)
