@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -114,7 +113,6 @@ def _with_progress(action: Callable[..., Any]) -> int:
         _leave(progress)
         console.print(f"{text} ...", style="dim")
 
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = action(on_start=on_start, on_stage=on_stage)
     finally:
@@ -132,10 +130,6 @@ def _with_progress(action: Callable[..., Any]) -> int:
 def _leave(progress: list[Any]) -> None:
     if progress:
         progress.pop().__exit__(None, None, None)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _events(arguments: list[str]) -> int:

@@ -149,9 +149,10 @@ def _network(scenario: Scenario, topology: Topology, faults: _Faults) -> _Networ
         )
         for link in topology.links
     )
+    uplinks = {end: link for link in links for end in (link.leaf, link.root)}  # a sensor's one link, by its name
     nodes = []
     for item in topology.nodes:
-        planned = _node(item, links)
+        planned = _node(item, uplinks)
         if item.name in hardware:
             device, behind = add_costs(hardware[item.name])
             planned = replace(planned, device=device)
@@ -212,10 +213,10 @@ def _check_states(name: str, states: tuple[LinkState, ...]) -> None:
         raise ValueError(f"link {name!r}: its model must give states from 0 s on, in order of time; got {times[:5]}")
 
 
-def _node(item: TopologyNode, links: tuple[Link, ...]) -> Node:
+def _node(item: TopologyNode, uplinks: Mapping[str, Link]) -> Node:
     streams: tuple[Stream, ...] = ()
     if item.stream_bps is not None:
-        uplink = next(link for link in links if item.name in (link.leaf, link.root))
+        uplink = uplinks[item.name]
         peer = uplink.root if uplink.leaf == item.name else uplink.leaf
         streams = (Stream(peer, uplink.name, item.stream_bps),)
     return Node(item.name, item.kind, item.site, partition_id=item.partition_id, streams=streams)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,8 @@ def _carry_out(
     except EmulatorError as error:
         folder.write_status("failed", ended=True, error=str(error), digest=log.digest)
         if log.count > 1:
-            _publish(folder, plan, with_report=with_report, on_stage=on_stage)
+            with suppress(Exception):  # tables of a failed run are a courtesy; why it failed matters more
+                _publish(folder, plan, with_report=with_report, on_stage=on_stage)
         raise
     folder.write_status(state, ended=True, digest=log.digest, host_cost=backend.cost.__dict__)
     summary = _publish(folder, plan, with_report=with_report, on_stage=on_stage)

@@ -51,11 +51,14 @@ class GlobalTest:
         self.unreported_samples = float(sum(patient.raw_samples for patient in patients))
 
     def __call__(self, server_round: int, arrays: ArrayRecord) -> MetricRecord:
-        """Return the metrics of a model (see `fedgen.task.evaluate`); round 0 has no threshold yet."""
+        """Return a model's metrics (see `fedgen.task.evaluate`) and how the round went; both as one record.
+
+        Round 0, before any training, has no threshold yet.
+        """
         self.model.load_state_dict(arrays.to_torch_state_dict())
         measured, work = task.evaluate(self.model, self.patients, self.strategy.threshold)
         self._report(work)
-        metrics = MetricRecord(dict(measured))
+        metrics = MetricRecord({**measured, **self.strategy.latest_round})
         self.context.state[EVALUATION.format(server_round)] = metrics
         return metrics
 

@@ -4,8 +4,8 @@ Three ways, the first that applies counts:
 
 1. A row of ``costs.csv`` for the device or its class: a measurement on real hardware goes there.
 2. Multiply-accumulates, from the device's training rate R on small networks (FLOP/s):
-   ``train_mac = 3 * 2 / R`` (forward, gradient of inputs, gradient of weights; 2 FLOP per multiply-accumulate) and
-   ``infer_mac = 2 / R``. R is the profile's own figure; without one, the Pi 4's measured 1.05 GFLOP/s times the
+   ``train_macs = 3 * 2 / R`` (forward, gradient of inputs, gradient of weights; 2 FLOP per multiply-accumulate) and
+   ``infer_macs = 2 / R``. R is the profile's own figure; without one, the Pi 4's measured 1.05 GFLOP/s times the
    ratio of sustained FP64 rates: ``R = R_pi4 * sustained_fraction * fp64 / fp64_pi4``.
 3. Anything else, from the row of ``reference_core`` times the single-thread factor
    ``cpu_time_factor = he_time_factor_vs_m1pro / 1.3``, the reference core being one vCPU of ``cloud_x86_8vcpu``.
@@ -27,12 +27,12 @@ from emulator.plan import Assumption, Device
 from emulator.registry import nearest
 
 WORK_UNITS: Final[dict[str, str]] = {
-    "process_start": "one ClientApp process started, with its imports",
-    "train_mac": "one forward multiply-accumulate of one training sample-pass (the backward pass is in the cost)",
-    "infer_mac": "one multiply-accumulate of one sample inferred",
-    "signal_sample": "one raw ADC sample filtered and windowed",
-    "array_element": "one float32 element aggregated or serialised",
-    "sample": "one sample-pass handled in Python, without the network's arithmetic",
+    "process_starts": "one ClientApp process started, with its imports",
+    "train_macs": "one forward multiply-accumulate of one training sample-pass (the backward pass is in the cost)",
+    "infer_macs": "one multiply-accumulate of one sample inferred",
+    "signal_samples": "one raw ADC sample filtered and windowed",
+    "array_elements": "one float32 element aggregated or serialised",
+    "samples": "one sample-pass handled in Python, without the network's arithmetic",
 }
 ANCHOR: Final = "rpi_4b_4gb"
 REFERENCE: Final = "cloud_x86_8vcpu"
@@ -100,7 +100,7 @@ def unit_costs(hardware: Hardware) -> dict[str, Cost]:
         own_row = _own_row(hardware, unit)
         if own_row is not None:
             costs[unit] = Cost(own_row.number / hardware.speed, _assumed(own_row))
-        elif unit in ("train_mac", "infer_mac"):
+        elif unit in ("train_macs", "infer_macs"):
             costs[unit] = _mac_cost(hardware, unit)
         else:
             row = cost_table()["reference_core"][unit]
@@ -122,7 +122,7 @@ def _time_factor(hardware: Hardware) -> float | None:
 
 def _mac_cost(hardware: Hardware, unit: str) -> Cost:
     rate, assumptions = training_rate(hardware)
-    flop = TRAIN_FLOP_PER_MAC if unit == "train_mac" else INFER_FLOP_PER_MAC
+    flop = TRAIN_FLOP_PER_MAC if unit == "train_macs" else INFER_FLOP_PER_MAC
     return Cost(flop / (rate * hardware.speed), assumptions)
 
 

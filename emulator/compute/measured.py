@@ -12,10 +12,12 @@ class Measurements:
     """CPU seconds by key (``clinic-01/gateway#3`` for a ClientApp call, ``server#7`` for the ServerApp between two Grid calls).
 
     Args:
+        folder: Run folder in which they are kept.
         known: Measurements of an earlier run to replay.
     """
 
-    def __init__(self, known: dict[str, float] | None = None) -> None:
+    def __init__(self, folder: Path, known: dict[str, float] | None = None) -> None:
+        self._folder = folder
         self._known = known or {}
         self.used: dict[str, float] = {}
 
@@ -25,13 +27,15 @@ class Measurements:
         self.used[key] = value
         return value
 
-    def save(self, folder: Path) -> None:
-        """Write what was used to ``folder``; nothing where nothing was measured."""
+    def save(self) -> None:
+        """Write what was used; nothing where nothing was measured. Called at every closed round, lest a killed run lose it."""
         if self.used:
-            (folder / FILE_NAME).write_text(json.dumps(self.used, indent=0, sort_keys=True) + "\n")
+            partial = self._folder / f"{FILE_NAME}.partial"
+            partial.write_text(json.dumps(self.used, indent=0, sort_keys=True) + "\n")
+            partial.replace(self._folder / FILE_NAME)
 
 
-def load_measurements(folder: Path) -> Measurements:
-    """Return the measurements kept in ``folder``, empty where there are none."""
-    path = folder / FILE_NAME
-    return Measurements(json.loads(path.read_text())) if path.exists() else Measurements()
+def load_measurements(folder: Path, replayed: Path) -> Measurements:
+    """Return measurements to be kept in ``folder``, knowing those kept in ``replayed``, if any."""
+    path = replayed / FILE_NAME
+    return Measurements(folder, json.loads(path.read_text()) if path.exists() else None)

@@ -21,10 +21,15 @@ from emulator.flower import adapter
 from emulator.flower.journal import Journal
 from emulator.flower.logs import log_to_stderr
 from emulator.flower.worker import Job, Outcome, call
+from emulator.interrupts import raise_if_interrupted
 
 _FORK = multiprocessing.get_context("fork")
 PIPELINE = 2
 """Jobs a worker may hold: one under way and one waiting, so that short calls follow each other without a pause."""
+
+
+INTERRUPT_CHECK_S = 0.25
+"""How often a wait for a worker looks whether the user has pressed Ctrl-C."""
 
 
 class Executor:
@@ -71,6 +76,7 @@ class Executor:
         if job.key in self._queue:
             self._queue.move_to_end(job.key, last=False)
         while job.key not in self._done:
+            raise_if_interrupted()
             self._pump()
             if job.key not in self._done:
                 self._collect(block=True)
@@ -108,7 +114,7 @@ class Executor:
         busy = [connection for connection, jobs in self._running.items() if jobs]
         if not busy:
             return
-        for ready in wait(busy, timeout=None if block else 0):
+        for ready in wait(busy, timeout=INTERRUPT_CHECK_S if block else 0):
             connection = next(c for c in busy if c is ready)
             job = self._running[connection].popleft()
             try:

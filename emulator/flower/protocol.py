@@ -8,7 +8,7 @@ The model, named ``poll-and-pull``, in the order of one message:
 3. ``download``: on first contact (after every start of the SuperNode) it fetches run and app bundle; then the message's objects,
    ``lanes`` at a time, one request each, and confirms. All of it is one transfer on a fresh TCP (and TLS) connection: Flower
    closes idle connections after 5 s.
-4. The SuperExec notices the task within ``superexec_poll_s`` and starts a ClientApp process (work unit ``process_start``).
+4. The SuperExec notices the task within ``superexec_poll_s`` and starts a ClientApp process (work unit ``process_starts``).
 5. The SuperNode looks for the reply every ``reply_poll_s`` (``reply_poll_delay_s``).
 6. ``upload``: it announces the reply's object tree and pushes the objects.
 7. The ServerApp's grid looks for replies every ``serverapp_poll_s``.
@@ -97,7 +97,8 @@ def reply_poll_delay_s(compute_s: float, settings: FlowerSettings) -> float:
     """Return how long a finished reply waits for the SuperNode's next look, which come every ``reply_poll_s``."""
     if settings.reply_poll_s <= 0:
         return 0.0
-    return math.ceil(compute_s / settings.reply_poll_s - 1e-9) * settings.reply_poll_s - compute_s
+    polls = math.ceil(compute_s / settings.reply_poll_s - 1e-9)
+    return max(0.0, polls * settings.reply_poll_s - compute_s)
 
 
 def idle_load_bps(settings: FlowerSettings, round_trip_s: float) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def rate_spans(link: Link, direction: Direction, history: History) -> list[tuple
 
 
 def link_down_spans(link: Link, direction: Direction, plan: Plan, history: History) -> list[Span]:
-    """Return when the link itself passed nothing: rate 0, or an outage in the plan. A node that is off is not counted."""
+    """Return when the link itself passed nothing: rate 0, or an outage in the plan; nodes that are off do not count."""
     idle = [(start, end) for start, end, rate in rate_spans(link, direction, history) if rate <= 0]
     planned = [(outage.start_s, outage.end_s) for outage in plan.outages if outage.target == link.name]
     return union([*idle, *clip(planned, (0.0, history.end_s))])

@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.metrics.energy import energy_j
 from emulator.metrics.history import History
+from emulator.metrics.loads import Loads, split_loads
 from emulator.metrics.participation import round_fates
 from emulator.metrics.spans import Span, length, subtract
+from emulator.models.energy import energy_j
 from emulator.plan import Node, Plan
 
 
@@ -29,7 +30,8 @@ def device_rows(history: History, plan: Plan) -> list[dict[str, Any]]:
     """Return one row per node, in the plan's order."""
     uses = _uses(history)
     joined = _rounds_joined(history, plan)
-    return [_row(node, uses[node.name], joined[node.name], history, plan) for node in plan.nodes]
+    loads = split_loads(history, plan)
+    return [_row(node, uses[node.name], joined[node.name], history, _streams(node, loads, plan)) for node in plan.nodes]
 
 
 def _uses(history: History) -> dict[str, _Use]:
@@ -57,12 +59,12 @@ def _rounds_joined(history: History, plan: Plan) -> Counter[str]:
     return joined
 
 
-def _row(node: Node, use: _Use, joined: int, history: History, plan: Plan) -> dict[str, Any]:
+def _row(node: Node, use: _Use, joined: int, history: History, streams: tuple[int, float | None]) -> dict[str, Any]:
     down_s = length(history.down_spans(node.name))
     up_s, busy_s = history.end_s - down_s, length(use.jobs)
     tx_s, rx_s = length(use.sending), length(use.receiving)
     idle_s = max(0.0, up_s - busy_s)
-    stream_bytes, stream_j = _streams(node, history, plan)
+    stream_bytes, stream_j = streams
     energy = None
     if node.device is not None:
         energy = energy_j(node.device, busy_s=busy_s, idle_s=idle_s, tx_s=tx_s, rx_s=rx_s)
@@ -88,13 +90,13 @@ def _row(node: Node, use: _Use, joined: int, history: History, plan: Plan) -> di
     }
 
 
-def _streams(node: Node, history: History, plan: Plan) -> tuple[int, float | None]:
+def _streams(node: Node, loads: Loads, plan: Plan) -> tuple[int, float | None]:
     """Return the bytes of a node's streams and their radio energy; the energy of no stream is unknown, not 0."""
     total, joules = 0, 0.0
     is_known = bool(node.streams)
     for name in sorted({stream.link for stream in node.streams}):
         link = plan.link_by_name[name]
-        carried = history.loads.get((name, "up" if link.leaf == node.name else "down", "streams"), 0)
+        carried = loads.get((name, "up" if link.leaf == node.name else "down"), (0, 0))[1]
         total += carried
         if link.tx_j_per_byte is None:
             is_known = False

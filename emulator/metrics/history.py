@@ -1,7 +1,7 @@
 """The event log read back as things with a beginning and an end: messages, transfers, jobs, spans of being down.
 
-Every table and figure starts from a ``History``. A log that stops half-way (an interrupted run) is no special case: what is
-still open ends at the time of the last row and says so in its ``outcome``.
+Every table and figure starts from a ``History``. A log that stops half-way (an interrupted run) is no special case:
+what is still open ends at the time of the last row and says so in its ``outcome``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.events import Event
 from emulator.metrics.spans import Span
+from emulator.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,10 @@ _STRINGS = ("kind", "node", "peer", "link", "msg", "unit", "note")
 class Message:
     """One message to a client and what became of it.
 
-    ``fate`` is ``replied``, ``failed`` (an error came back), ``late`` (after the ServerApp stopped waiting), ``lost`` (dropped, or
-    its work or a transfer was lost and no reply followed) or ``open``. ``settled_s`` is the time of the row that decided it.
+    ``fate`` is ``replied``, ``failed`` (an error came back), ``late`` (after the ServerApp stopped waiting), ``lost``
+    (dropped, or its work or a transfer was lost and no reply followed) or ``open``. ``settled_s`` is the time of the
+    row that
+    decided it.
     """
 
     msg: str
@@ -84,17 +87,27 @@ class Job:
 
 @dataclass
 class Round:
-    """One round; ``is_closed`` is false where the log ends inside it (``closed_s`` is then the log's end)."""
+    """One round.
+
+    Attributes:
+        number: As the ServerApp counts.
+        opened_s: The first messages were pushed.
+        closed_s: The ServerApp began another round or ended; the log's end where the log stops inside the round.
+        ended_s: The round's last reply, server work or metric, after which the ServerApp paused until it closed. A
+            round in which clients are missing and that reports no metric after its last reply ends when it closes.
+        is_closed: Whether the log has the row that closes it.
+    """
 
     number: int
     opened_s: float
     closed_s: float = 0.0
+    ended_s: float = 0.0
     is_closed: bool = False
 
     @property
     def span(self) -> Span:
-        """Start and end."""
-        return (self.opened_s, self.closed_s)
+        """From opening to the end of its work, the pause after it left out."""
+        return (self.opened_s, self.ended_s)
 
 
 @dataclass
@@ -103,6 +116,7 @@ class History:
 
     end_s: float = 0.0
     status: str = "incomplete"
+    server: str = ""
     rounds: dict[int, Round] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
@@ -139,12 +153,14 @@ def rows(events: pd.DataFrame) -> Iterator[Event]:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or value != value or type(value).__name__ == "NAType"
+    # NA first: it has no truth value, so comparing it to itself fails.
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
-def read_history(events: pd.DataFrame) -> History:
+def read_history(events: pd.DataFrame, plan: Plan) -> History:
     """Return the history of a log, whole, interrupted or empty."""
     reader = _Reader()
+    reader.history.server = plan.server.name
     for event in rows(events):
         reader.read(event)
     return reader.finish()
@@ -277,8 +293,7 @@ class _Reader:
             self.history.rates[(event.link, direction)].append((event.t_s, event.value or 0.0, event.note))
 
     def _on_link_load(self, event: Event) -> None:
-        traffic = "streams" if event.note == "streams" else "flows"
-        self.history.loads[(event.link, event.peer, traffic)] += event.size_bytes or 0
+        self.history.loads[(event.link, event.peer, event.note)] += event.size_bytes or 0
 
     def _on_metric(self, event: Event) -> None:
         self.history.metrics.append(event)
@@ -310,4 +325,30 @@ class _Reader:
             closed = history.rounds.get(-1 if message.round is None else message.round)
             if message.fate == OPEN and closed and closed.is_closed:
                 message.fate, message.reason = "lost", "unanswered when the round closed"
+        _set_ends(history)
         return history
+
+
+def _set_ends(history: History) -> None:
+    """Find when each round's work ended; see ``Round.ended_s``."""
+    replied: dict[int, float] = {}
+    worked: dict[int, float] = {}
+    missing = set()
+    for message in history.messages.values():
+        if message.round is not None:
+            if message.fate in ("replied", "failed") and message.settled_s is not None:
+                replied[message.round] = max(replied.get(message.round, 0.0), message.settled_s)
+            else:
+                missing.add(message.round)
+    measured = {event.round: event.t_s for event in history.metrics if event.round is not None and not event.node}
+    on_server = history.server
+    for job in history.jobs:
+        if job.round is not None and job.node == on_server:
+            worked[job.round] = max(worked.get(job.round, 0.0), job.ended_s)
+    for number, found in history.rounds.items():
+        last_reply, last_metric = replied.get(number, found.opened_s), measured.get(number, 0.0)
+        is_waiting = number in missing and last_metric <= last_reply
+        last = max(last_reply, last_metric, worked.get(number, 0.0))
+        found.ended_s = (
+            found.closed_s if is_waiting or not found.is_closed else min(max(last, found.opened_s), found.closed_s)
+        )

@@ -78,7 +78,9 @@ def _key_figures(summary: Mapping[str, Any]) -> RenderableType:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     planned = f" of {rounds['planned']} planned" if rounds["planned"] else ""
-    grid.add_row("Rounds accepted", f"{rounds['accepted']}{planned}, in {format_duration(summary['virtual_duration_s'])}")
+    grid.add_row(
+        "Rounds accepted", f"{rounds['accepted']}{planned}, in {format_duration(summary['virtual_duration_s'])}"
+    )
     grid.add_row("Round latency", f"{_time(rounds['latency_median_s'])} median, {_time(rounds['latency_p95_s'])} p95")
     grid.add_row("Participation", _participation(summary))
     grid.add_row("Data per round", f"{_size(sizes['down_per_round'])} down, {_size(sizes['up_per_round'])} up")
@@ -87,7 +89,9 @@ def _key_figures(summary: Mapping[str, Any]) -> RenderableType:
     grid.add_row("Data cost", cost_text(cost))
     grid.add_row("Energy", energy_text(summary["energy"]))
     if summary["privacy"]:
-        grid.add_row("Privacy spent", f"epsilon {summary['privacy']['epsilon']:.3g} ({summary['privacy']['mechanism']})")
+        grid.add_row(
+            "Privacy spent", f"epsilon {summary['privacy']['epsilon']:.3g} ({summary['privacy']['mechanism']})"
+        )
     if summary["ledger"]["entries"]:
         grid.add_row("Ledger", f"{summary['ledger']['entries']} entries, {format_bytes(summary['ledger']['bytes'])}")
     grid.add_row("Assumptions", f"{len(summary['assumptions'])} figures are estimates (listed in report.html)")
@@ -98,7 +102,8 @@ def _participation(summary: Mapping[str, Any]) -> str:
     rounds = summary["rounds"]
     if rounds["participation_mean"] is None:
         return f"no round closed ({summary['clients']} clients)"
-    return f"{rounds['participation_mean']:.0%} mean, {rounds['participation_min']:.0%} worst, of {summary['clients']} clients"
+    mean, worst = rounds["participation_mean"], rounds["participation_min"]
+    return f"{mean:.0%} mean, {worst:.0%} worst, of {summary['clients']} clients"
 
 
 def _time(seconds: float | None) -> str:
@@ -118,19 +123,20 @@ def cost_text(cost: Mapping[str, Any]) -> str:
 
 def energy_text(energy: Mapping[str, Any]) -> str:
     """Return the energy for people, with the devices whose power is unknown."""
-    shares = [f"{format_energy(energy[key])} {where}" for key, where in (("sites_j", "at the sites"), ("server_j", "server"))
-              if energy[key] is not None]
+    shares = [
+        f"{format_energy(energy[key])} {where}"
+        for key, where in (("sites_j", "at the sites"), ("server_j", "server"))
+        if energy[key] is not None
+    ]
     known = ", ".join(shares) or "unknown"
     return f"{known} (+ {energy['unknown']} of {energy['devices']} devices unknown)" if energy["unknown"] else known
 
 
 def format_energy(joules: float) -> str:
-    """Return ``joules`` for people: ``3.2 J``, ``12.4 kJ``, ``1.25 kWh`` (watt-hours from 100 kJ on)."""
+    """Return ``joules`` for people: ``3.2 J``, ``12.4 Wh``, ``1.25 kWh`` (watt-hours from 1 Wh on)."""
     if joules >= 3.6e6:
         return f"{joules / 3.6e6:.3g} kWh"
-    if joules >= 1e5:
-        return f"{joules / 3600:.3g} Wh"
-    return f"{joules / 1000:.3g} kJ" if joules >= 1000 else f"{joules:.3g} J"
+    return f"{joules / 3600:.3g} Wh" if joules >= 3600 else f"{joules:.3g} J"
 
 
 def _breakdown(summary: Mapping[str, Any]) -> RenderableType:

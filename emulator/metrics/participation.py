@@ -31,17 +31,17 @@ def main_messages(messages: list[Message]) -> list[Message]:
 
 def round_fates(number: int, history: History, plan: Plan, messages: list[Message]) -> dict[str, tuple[str, str]]:
     """Return each client's fate and reason in round ``number``: the worst over its deciding messages."""
-    closed_s = history.rounds[number].closed_s if number in history.rounds else history.end_s
+    ended_s = history.rounds[number].ended_s if number in history.rounds else history.end_s
     by_node: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for message in main_messages(messages):
-        by_node[message.node].append((_fate(message, history, closed_s), message.reason))
+        by_node[message.node].append((_fate(message, history, ended_s), message.reason))
     fates = {node: min(found, key=lambda pair: _WORST_FIRST.index(pair[0])) for node, found in by_node.items()}
     return {client.name: fates.get(client.name, ("idle", "")) for client in plan.clients}
 
 
-def _fate(message: Message, history: History, closed_s: float) -> str:
+def _fate(message: Message, history: History, ended_s: float) -> str:
     if message.fate != "lost":
         return message.fate
-    if overlap_s(history.down_spans(message.node), (message.pushed_s, max(closed_s, message.pushed_s))) > 0:
+    if overlap_s(history.down_spans(message.node), (message.pushed_s, max(ended_s, message.pushed_s))) > 0:
         return "down"
     return "lost"

@@ -1,17 +1,20 @@
-"""Where a round's time goes: its critical path, found backwards from the moment the round closed.
+"""Where a round's time goes: its critical path, found backwards from the moment the round's work ended.
 
-Definition. Stand at the time the round closed and look back:
+Definition. Stand at the time the round's work ended (``Round.ended_s``: its last reply, server work or metric) and
+look back:
 
-1. Take the reply, among the round's successful ones, that arrived last before here. Its client was the one waited for. Its chain runs from
-   the push of its message to the arrival of its reply and is split into ``download_s``, ``compute_s`` and ``upload_s`` (from its
-   transfers and jobs, stalls included), ``server_s`` (the server's own work on that message) and ``wait_s`` (all the rest: the pause
-   until the SuperNode's next poll, a node that was off, the pause until the ServerApp's next pull).
-2. The gap between that arrival and here is ``server_s`` where the server computed, ``unanswered_s`` where it had not begun to
-   aggregate and some addressed client's error, late reply or silence was waited out, and ``other_s`` otherwise.
+1. Take the reply, among the round's successful ones, that arrived last before here. Its client was the one waited
+   for. Its chain runs from the push of its message to the arrival of its reply and is split into ``download_s``,
+   ``compute_s`` and ``upload_s`` (from its transfers and jobs, stalls included), ``server_s`` (the server's own work
+   on that message) and ``wait_s`` (all the rest: the pause until the SuperNode's next poll, a node that was off, the
+   pause until the ServerApp's next pull).
+2. The gap between that arrival and here is ``server_s`` where the server computed, ``unanswered_s`` where some
+   addressed client's error, late reply or silence was waited out, and ``other_s`` otherwise.
 3. Go to the push of that message and repeat (a round may hold several exchanges: train, evaluate, unmask).
 
-The seven parts are disjoint and cover the round, so they sum to its duration. ``stalled_s`` is not an eighth part: it says how much
-of ``download_s`` and ``upload_s`` stood still because a link or node was down.
+The seven parts are disjoint and cover the round, so they sum to its latency. What is left until the round closed,
+when the ServerApp began the next one, is ``pause_s``: latency and pause sum to the duration. ``stalled_s`` is not an
+eighth part: it says how much of ``download_s`` and ``upload_s`` stood still because a link or node was down.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from emulator.metrics.history import History, Message, Round
 from emulator.metrics.spans import Span, clip, length, overlap_s, subtract, union
 
 PARTS: Final = ("wait_s", "download_s", "compute_s", "upload_s", "server_s", "unanswered_s", "other_s")
-"""The columns that sum to a round's duration."""
+"""The columns that sum to a round's latency."""
 
 
 @dataclass
@@ -39,7 +42,6 @@ class Index:
     jobs: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     served: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     server_work: list[Span] = field(default_factory=list)
-    aggregation: list[Span] = field(default_factory=list)
     by_round: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -54,9 +56,7 @@ def build_index(history: History, server: str) -> Index:
             index.jobs[job.msg].append(job.span)
         elif job.msg:
             index.served[job.msg].append(job.span)
-    on_server = [job for job in history.jobs if job.node == server]
-    index.server_work = union(job.span for job in on_server)
-    index.aggregation = [job.span for job in on_server if job.work == "aggregate"]
+    index.server_work = union(job.span for job in history.jobs if job.node == server)
     for message in history.messages.values():
         if message.round is not None:
             index.by_round[message.round].append(message)
@@ -71,7 +71,7 @@ def breakdown(found: Round, index: Index) -> dict[str, float]:
         (message for message in messages if message.fate == "replied"), key=lambda each: each.settled_s or 0.0
     )
     arrivals = [message.settled_s or 0.0 for message in answered]
-    here = found.closed_s
+    here = found.ended_s
     while here > found.opened_s:
         message = _last_before(here, answered, arrivals, found.opened_s)
         arrived = found.opened_s if message is None else (message.settled_s or 0.0)
@@ -104,17 +104,16 @@ def _add_gap(seconds: dict[str, float], gap: Span, messages: Iterable[Message], 
     waited: list[Span] = []
     if missing:
         begins = max(low, min(message.pushed_s for message in missing))
-        # Of a reply that never comes the ServerApp learns nothing: it waits until it turns to its own work.
-        settled = [(message.settled_s or high) if message.fate == "failed" else high for message in missing]
-        aggregates = min((start for start, _ in clip(index.aggregation, gap)), default=high)
-        waited = subtract([(begins, max(begins, min(aggregates, max(settled), high)))], work)
+        # Of a reply that never comes the ServerApp learns nothing: it waits as long as it waits at all.
+        settled = max((message.settled_s or high) if message.fate == "failed" else high for message in missing)
+        waited = subtract([(begins, max(begins, min(settled, high)))], work)
     seconds["server_s"] += length(work)
     seconds["unanswered_s"] += length(waited)
     seconds["other_s"] += max(0.0, high - low - length(work) - length(waited))
 
 
 def _add_chain(seconds: dict[str, float], chain: Span, message: Message, index: Index) -> None:
-    # Painted in order of the protocol; where two overlap (a lane still draining while the job starts) the earlier phase keeps it.
+    # In order of the protocol; where two overlap (a lane still drains while the job starts) the earlier phase keeps it.
     left: list[Span] = [chain]
     layers = (
         ("download_s", index.transfers.get((message.msg, "download"), [])),

@@ -30,7 +30,10 @@ def round_rows(history: History, plan: Plan) -> list[dict[str, Any]]:
                 "round": number,
                 "opened_s": found.opened_s,
                 "closed_s": found.closed_s,
+                "ended_s": found.ended_s,
                 "duration_s": found.closed_s - found.opened_s,
+                "latency_s": found.ended_s - found.opened_s,
+                "pause_s": found.closed_s - found.ended_s,
                 "is_closed": found.is_closed,
                 **_counts(fates, len(plan.clients)),
                 "bytes_down": carried[(number, "download")],
@@ -58,7 +61,11 @@ def _counts(fates: dict[str, tuple[str, str]], clients: int) -> dict[str, Any]:
 def _global_metrics(history: History, plan: Plan) -> dict[int, dict[str, float | None]]:
     found: dict[int, dict[str, float | None]] = defaultdict(dict)
     for event in history.metrics:
-        if event.round is not None and event.node in ("", plan.server.name) and not event.note.startswith(PATIENT_PREFIX):
+        if (
+            event.round is not None
+            and event.node in ("", plan.server.name)
+            and not event.note.startswith(PATIENT_PREFIX)
+        ):
             found[event.round][GLOBAL_PREFIX + event.note] = event.value
     return found
 

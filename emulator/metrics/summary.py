@@ -23,9 +23,17 @@ _LOWER_IS_BETTER: Final = (
 )  # fmt: skip
 
 
+ACCEPTED: Final = "round.accepted"
+
+
 def is_lower_better(metric: str) -> bool:
-    """Return whether a smaller value of ``metric`` is the better one, judged by its name (loss, error, distance ...)."""
+    """Return whether a smaller value of ``metric`` is better, judged by its name (loss, error, distance ...)."""
     return any(word in metric.lower().replace("-", "_").split(".")[-1] for word in _LOWER_IS_BETTER)
+
+
+def is_bookkeeping(metric: str) -> bool:
+    """Return whether a metric is of the round's course (``round.replies``, ``num-examples``), not of the model."""
+    return f".{metric}".rpartition(".")[0].endswith(".round") or metric.endswith("num-examples")
 
 
 def summarise(
@@ -35,7 +43,7 @@ def summarise(
 
     Seconds and shares over rounds count closed rounds only; bytes, energy and cost count the whole run.
     """
-    history = history or read_history(events)
+    history = history or read_history(events, plan)
     return {
         "scenario": plan.scenario,
         "seed": plan.seed,
@@ -70,20 +78,28 @@ def _sum(values: pd.Series[float]) -> float | None:
 def _rounds(rounds: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     closed = rounds[rounds["is_closed"]]
     means = {part: _number(closed[part].mean()) for part in (*PARTS, "stalled_s")}
-    total = float(closed["duration_s"].sum())
+    total = float(closed["latency_s"].sum())
     return {
         "planned": plan.app.rounds,
         "opened": len(rounds),
         "closed": len(closed),
-        "accepted": int((closed["replies"] > 0).sum()),
-        "latency_median_s": _number(closed["duration_s"].median()),
-        "latency_p95_s": _number(closed["duration_s"].quantile(0.95)) if len(closed) else None,
-        "latency_max_s": _number(closed["duration_s"].max()),
+        "accepted": _accepted(closed),
+        "latency_median_s": _number(closed["latency_s"].median()),
+        "latency_p95_s": _number(closed["latency_s"].quantile(0.95)) if len(closed) else None,
+        "latency_max_s": _number(closed["latency_s"].max()),
         "breakdown_mean_s": means,
         "breakdown_share": {part: float(closed[part].sum()) / total if total > 0 else None for part in PARTS},
         "participation_mean": _number(closed["participation"].mean()),
         "participation_min": _number(closed["participation"].min()),
     }
+
+
+def _accepted(closed: pd.DataFrame) -> int:
+    """Return how many rounds gave a new model: by the app's word (``round.accepted``), else those with any reply."""
+    told = [name for name in closed.columns if f".{name}".endswith(f".{ACCEPTED}")]
+    if told:
+        return int((closed[told[0]].fillna(0) > 0).sum())
+    return int((closed["replies"] > 0).sum())
 
 
 def _bytes(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -130,6 +146,7 @@ def _quality(metrics: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     is_global = metrics["node"].isin(["", plan.server.name]) & ~metrics["name"].str.startswith(PATIENT_PREFIX)
     found = metrics[is_global & metrics["value"].notna() & ~metrics["name"].str.startswith("privacy.")]
     quality = {}
+    found = found[~found["name"].map(is_bookkeeping).astype(bool)]
     for name, group in found.groupby("name", sort=True):
         values = group["value"]
         best = values.idxmin() if is_lower_better(str(name)) else values.idxmax()
@@ -171,4 +188,7 @@ def _counted(names: Any) -> dict[str, int]:
 
 def _messages(history: History) -> dict[str, int]:
     count = Counter(message.fate for message in history.messages.values())
-    return {"pushed": sum(count.values()), **{fate: count[fate] for fate in ("replied", "failed", "late", "lost", "open")}}
+    return {
+        "pushed": sum(count.values()),
+        **{fate: count[fate] for fate in ("replied", "failed", "late", "lost", "open")},
+    }

@@ -27,7 +27,7 @@ def build_tables(events: pd.DataFrame, plan: Plan, *, history: History | None = 
         plan: The plan the events come from.
         history: The events already read by ``read_history``, to save doing it again.
     """
-    history = history or read_history(events)
+    history = history or read_history(events, plan)
     rows: dict[str, list[dict[str, Any]]] = {
         "rounds": round_rows(history, plan),
         "transfers": transfer_rows(history),

@@ -28,10 +28,10 @@ def draw_breakdown(rounds: pd.DataFrame) -> tuple[Drawing, list[str]]:
     notes = [f"Shown: the first {MOST_ROUNDS} of {len(rounds)} rounds."] if len(shown) < len(rounds) else []
     drawing = Drawing(
         style.WIDTH, 320, "Where a round's time goes",
-        "One column per round; its height is the round's duration, its colours the parts of the critical path.",
+        "One column per round; its height is the round's latency, its colours the parts of the critical path.",
     )  # fmt: skip
     box = (64.0, 44.0, style.WIDTH - 80, 230.0)
-    longest = float(shown["duration_s"].max()) if len(shown) else 0.0
+    longest = float(shown["latency_s"].max()) if len(shown) else 0.0
     unit, scale = ("h", 3600.0) if longest >= 7200 else ("min", 60.0) if longest >= 120 else ("s", 1.0)
     top = max(longest / scale * 1.06, 1e-9)
     style.legend(drawing, box[0], 4, [(style.PHASE_COLOURS[part], _LEGEND[part], "fill") for part in PARTS])
@@ -48,7 +48,9 @@ def draw_breakdown(rounds: pd.DataFrame) -> tuple[Drawing, list[str]]:
                 drawing.add(Rect(left, at - height, width, height, style.PHASE_COLOURS[part], tip))
                 at -= height
         if pitch > 44:
-            drawing.add(Text(left + width / 2, at - 5, format_duration(float(row["duration_s"])), 10.5, style.SOFT, "middle"))
+            drawing.add(
+                Text(left + width / 2, at - 5, format_duration(float(row["latency_s"])), 10.5, style.SOFT, "middle")
+            )
         if i % every == 0:
             drawing.add(Text(left + width / 2, box[1] + box[3] + 17, str(row["round"]), 11, style.SOFT, "middle"))
     drawing.add(Line([(box[0], box[1] + box[3]), (box[0] + box[2], box[1] + box[3])], "#9aa5b1"))
@@ -70,7 +72,9 @@ def draw_links(links: pd.DataFrame, plan: Plan) -> tuple[Drawing, list[str]]:
         style.WIDTH, top + row_height * max(len(shown), 1) + 34, "Megabytes per link",
         "Two bars per link: bytes carried towards the server (up) and away from it (down), with mean utilisation.",
     )  # fmt: skip
-    style.legend(drawing, left, 4, [(style.UP_COLOUR, "up (to the server)", "fill"), (style.DOWN_COLOUR, "down", "fill")])
+    style.legend(
+        drawing, left, 4, [(style.UP_COLOUR, "up (to the server)", "fill"), (style.DOWN_COLOUR, "down", "fill")]
+    )
     most = max((int(by_key[name, way]["bytes"]) for name in shown for way in ("up", "down")), default=0) or 1
     width, bottom = style.WIDTH - left - 250, top + row_height * len(shown)
     step = style.nice_step(most / 1e6, 5)

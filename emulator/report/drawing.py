@@ -1,7 +1,9 @@
 """A drawing: a flat list of shapes in pixels, from which both renderers work (``svg.py``, ``png.py``).
 
-The report's inline SVG, ``figures/*.svg`` and ``figures/*.png`` are thus one geometry, laid out once. Writing the SVG ourselves
-costs milliseconds where a plotting library costs seconds, and gives each shape the label that the report shows on hovering.
+The report's inline SVG, ``figures/*.svg`` and ``figures/*.png`` are thus one geometry, laid out once. Writing the SVG
+ourselves costs milliseconds where a plotting library costs seconds, and gives each shape the label that the report
+shows on
+hovering.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Rect:
-    """``x, y`` is the upper left corner; ``hatch`` draws diagonal lines in the fill colour; ``css`` is for the report's script."""
+    """``x, y`` is the upper left corner; ``hatch`` draws diagonal lines in the colour; ``css`` is for the script."""
 
     x: float
     y: float
@@ -67,7 +69,7 @@ class Circle:
 
 @dataclass(frozen=True)
 class Text:
-    """One line of text; ``y`` is its baseline."""
+    """One line of text; ``y`` is its baseline; ``halo`` keeps it legible over lines."""
 
     x: float
     y: float
@@ -77,6 +79,7 @@ class Text:
     anchor: Literal["start", "middle", "end"] = "start"
     bold: bool = False
     css: str = ""
+    halo: bool = False
 
 
 Shape = Rect | Line | Polygon | Circle | Text

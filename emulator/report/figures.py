@@ -45,7 +45,7 @@ def write_figures(
     folder.mkdir(parents=True, exist_ok=True)
     loads = {str(name): float(count) for name, count in tables["links"].groupby("link")["bytes"].sum().items()}
     drawings = {
-        "timeline": draw_timeline(history or read_history(events), plan)[0],
+        "timeline": draw_timeline(history or read_history(events, plan), plan)[0],
         "topology": draw_network(plan, loads)[0],
         "links": draw_links(tables["links"], plan)[0],
     }

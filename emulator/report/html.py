@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, not even a network. Built with plain strings, everything escaped."""
+"""The report: one HTML file that needs nothing else, not even a network; plain strings, everything escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.metrics.history import History, read_history
 from emulator.metrics.panel import cost_text, format_energy
 from emulator.plan import Plan
-from emulator.report import sections, style
+from emulator.report import resources, sections, settings, style
 from emulator.report.markup import text
 from emulator.units import format_bytes, format_duration
 
@@ -42,13 +42,26 @@ def write_report(
         tables: From ``build_tables``.
         summary: From ``summarise``.
         plan: The plan.
-        question: The question the scenario asks, for the head of the page.
+        question: The question the scenario asks, for the head of the page; without it the comment that opens
+            ``folder/scenario.yaml``, where there is one.
         history: The events already read by ``read_history``, to save doing it again.
     """
     path = folder / "report.html"
-    page = render_report(tables, summary, plan, history or read_history(events), question=question)
+    asked = question or _opening_comment(folder / "scenario.yaml")
+    page = render_report(tables, summary, plan, history or read_history(events, plan), question=asked)
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _opening_comment(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    lines: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return " ".join(lines).strip()
 
 
 def render_report(
@@ -65,14 +78,14 @@ def render_report(
         sections.breakdown_section(tables),
         sections.participation_section(tables),
         sections.quality_section(tables, plan),
-        sections.links_section(tables, plan),
-        sections.network_section(tables, plan),
-        sections.energy_section(tables),
-        sections.assumptions_section(plan),
-        sections.settings_section(plan),
+        resources.links_section(tables, plan),
+        resources.network_section(tables, plan),
+        resources.energy_section(tables),
+        settings.assumptions_section(plan),
+        settings.settings_section(plan),
         "</main>\n",
-        '<footer><div class="wrap">Every figure is computed from the event log (events/) and the plan (plan.json) of this run.'
-        " Times are virtual. All tables are in tables/ as CSV and Parquet.</div></footer>\n",
+        '<footer><div class="wrap">Every figure is computed from the event log (events/) and the plan (plan.json)'
+        " of this run. Times are virtual. All tables are in tables/ as CSV and Parquet.</div></footer>\n",
     ]
     assets = files("emulator.report")
     return (
@@ -90,12 +103,13 @@ def _head(summary: Mapping[str, Any], plan: Plan, question: str) -> str:
     css = "badge" if status == "finished" else "badge bad"
     first, last = style.clock(0, plan.starts_at_s), style.clock(summary["virtual_duration_s"], plan.starts_at_s)
     facts = (
-        f"{first} to {last} of virtual time ({format_duration(summary['virtual_duration_s'])}); {len(plan.clients)} clients, "
-        f"{len(plan.nodes)} nodes, {len(plan.links)} links; seed {plan.seed}"
+        f"{first} to {last} of virtual time ({format_duration(summary['virtual_duration_s'])}); "
+        f"{len(plan.clients)} clients, {len(plan.nodes)} nodes, {len(plan.links)} links; seed {plan.seed}"
     )
     asked = f"<p>{text(question)}</p>\n" if question else ""
     return (
-        f'<header class="top"><div class="wrap">\n<h1>{text(plan.scenario)}<span class="{css}">{text(status)}</span></h1>\n'
+        f'<header class="top"><div class="wrap">\n<h1>{text(plan.scenario)}'
+        f'<span class="{css}">{text(status)}</span></h1>\n'
         f'{asked}<p class="facts">{text(facts)}</p>\n</div></header>\n'
     )
 
@@ -128,13 +142,23 @@ def key_figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return (name, value, remark) of the figures at the head of the page."""
     rounds, sizes, energy, cost = summary["rounds"], summary["bytes"], summary["energy"], summary["data_cost"]
     planned = f"of {rounds['planned']} planned" if rounds["planned"] else f"{rounds['opened']} opened"
-    found = [("Rounds accepted", str(rounds["accepted"]), f"{planned}, in {format_duration(summary['virtual_duration_s'])}")]
+    found = [
+        ("Rounds accepted", str(rounds["accepted"]), f"{planned}, in {format_duration(summary['virtual_duration_s'])}")
+    ]
     if rounds["latency_median_s"] is not None:
         found.append(
-            ("Round latency, median", format_duration(rounds["latency_median_s"]), f"95 % within {format_duration(rounds['latency_p95_s'])}")
+            (
+                "Round latency, median",
+                format_duration(rounds["latency_median_s"]),
+                f"95 % within {format_duration(rounds['latency_p95_s'])}",
+            )
         )
         found.append(
-            ("Participation, mean", f"{rounds['participation_mean']:.0%}", f"worst round {rounds['participation_min']:.0%}")
+            (
+                "Participation, mean",
+                f"{rounds['participation_mean']:.0%}",
+                f"worst round {rounds['participation_min']:.0%}",
+            )
         )
         both = sizes["down_per_round"] + sizes["up_per_round"]
         split = f"{format_bytes(sizes['down_per_round'])} down, {format_bytes(sizes['up_per_round'])} up, all clients"
@@ -145,7 +169,9 @@ def key_figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found.append(("Data cost", known, remark))
     found += _quality_cards(summary["quality"])
     if summary["privacy"]:
-        found.append(("Privacy spent", f"ε = {summary['privacy']['epsilon']:.3g}", str(summary["privacy"]["mechanism"])))
+        found.append(
+            ("Privacy spent", f"ε = {summary['privacy']['epsilon']:.3g}", str(summary["privacy"]["mechanism"]))
+        )
     return found
 
 

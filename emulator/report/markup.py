@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from emulator.report.drawing import Drawing
 from emulator.report.svg import to_svg
+from emulator.units import format_bytes, format_duration
+
+MOST_ROWS: Final = 200
+"""Rows of a table in the page; the files in ``tables/`` hold all."""
 
 
 class Cell(NamedTuple):
@@ -50,8 +54,9 @@ def _cell(cell: Cell) -> str:
     return f'<td class="{names}">{text(cell.text)}</td>' if names else f"<td>{text(cell.text)}</td>"
 
 
-def chart(drawing: Drawing, ident: str, notes: Sequence[str] = ()) -> str:
+def chart(drawn: tuple[Drawing, Sequence[str]], ident: str) -> str:
     """Return a chart with the notes on what it leaves out above it."""
+    drawing, notes = drawn
     return limits(notes) + f'<div class="chart">{to_svg(drawing, ident)}</div>\n'
 
 
@@ -68,3 +73,23 @@ def section(ident: str, title: str, lead: str, body: str) -> str:
 def folded(summary: str, body: str) -> str:
     """Return ``body`` behind a line that opens it."""
     return f"<details><summary>{text(summary)}</summary>\n{body}</details>\n"
+
+
+def row_limit(rows: int, where: str) -> str:
+    """Return the note on a table of more than ``MOST_ROWS`` rows; ``where`` names the file that holds all."""
+    return limits([f"Shown: {MOST_ROWS} of {rows} rows; all are in {where}."] if rows > MOST_ROWS else [])
+
+
+def nothing(why: str) -> str:
+    """Return the note that stands where there is nothing to draw."""
+    return limits([why])
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for a table, a dash for none."""
+    return format_duration(seconds) if seconds > 0 else "-"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for a table, a dash for none."""
+    return format_bytes(count) if count > 0 else "-"

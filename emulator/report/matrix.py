@@ -58,7 +58,9 @@ def draw_participation(participation: pd.DataFrame) -> tuple[Drawing, list[str]]
         for j, number in enumerate(rounds):
             row = rows[name, number]
             colour, letter, ink = LOOKS[row["fate"]]
-            tip = f"{name}, round {number}: {row['fate']}, {FATES[row['fate']]}" + (f" ({row['reason']})" if row["reason"] else "")
+            tip = f"{name}, round {number}: {row['fate']}, {FATES[row['fate']]}" + (
+                f" ({row['reason']})" if row["reason"] else ""
+            )
             drawing.add(Rect(left + side * j + 1, y + 1, side - 2, tall - 2, colour, tip, stroke="#d5dae1", radius=2))
             if side >= 12 and letter:
                 drawing.add(Text(left + side * (j + 0.5), y + 15, letter, 11, ink, "middle", bold=True))
@@ -72,7 +74,9 @@ def _add_legend(drawing: Drawing, x: float, seen: set[str]) -> None:
         if fate in seen:
             label = {"idle": "not addressed", "open": "undecided"}.get(fate, fate)
             drawing.add(Rect(x, 4, 18, 14, colour, stroke="#d5dae1", radius=2))
-            drawing.add(Text(x + 9, 15, letter, 10.5, ink, "middle", bold=True), Text(x + 24, 15, label, 11.5, style.SOFT))
+            drawing.add(
+                Text(x + 9, 15, letter, 10.5, ink, "middle", bold=True), Text(x + 24, 15, label, 11.5, style.SOFT)
+            )
             x += 24 + 6.6 * len(label) + 18
 
 

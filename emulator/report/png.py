@@ -1,4 +1,4 @@
-"""A drawing as PNG, through matplotlib's Agg canvas (imported here only): the same shapes at the same pixels as the SVG."""
+"""A drawing as PNG, through matplotlib's Agg canvas (imported here only): the same shapes at the same pixels."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def to_png(drawing: Drawing, path: Path) -> Path:
     """Write the drawing to ``path`` and return it; equal drawings give equal bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
     figure = Figure(figsize=(drawing.width / 100, drawing.height / 100), dpi=_DPI)
     FigureCanvasAgg(figure)
@@ -29,17 +30,19 @@ def to_png(drawing: Drawing, path: Path) -> Path:
     _paint_areas(axes, drawing)
     for depth, shape in enumerate(drawing.shapes):
         if isinstance(shape, Text):
-            axes.text(
+            label = axes.text(
                 shape.x, shape.y, shape.text, fontsize=shape.size * _POINTS * 0.92, color=shape.fill, zorder=depth,
                 ha=_ANCHOR[shape.anchor], va="baseline", fontweight="bold" if shape.bold else "normal",
                 parse_math=False,
             )  # fmt: skip
+            if shape.halo:
+                label.set_path_effects([withStroke(linewidth=3 * _POINTS, foreground="#ffffff")])
     figure.savefig(path, format="png", metadata={"Software": None})
     return path
 
 
 def _paint_areas(axes: Any, drawing: Drawing) -> None:
-    """Paint everything but text as a few collections (one for each run of shapes of one sort): thousands of patches are slow."""
+    """Paint all but text, as one collection for each run of shapes of one sort: thousands of patches are slow."""
     from matplotlib.collections import LineCollection, PolyCollection
     from matplotlib.colors import to_rgba
 

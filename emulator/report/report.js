@@ -26,7 +26,8 @@
     return { shape: shape, x: +shape.getAttribute("x"), w: +shape.getAttribute("width"), kind: shape.classList[0] };
   });
   var steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
-  var line = svg.querySelector("polyline.tick"), label = svg.querySelector("text.tick");
+  var line = svg.querySelector("polyline.tick"), label = svg.querySelector("text.tick"), old = svg.querySelectorAll(".tick");
+  var anchor = old.length ? old[old.length - 1].nextElementSibling : null;
   var ends = line ? line.getAttribute("points").split(" ").map(function (p) { return +p.split(",")[1]; }) : [0, 0];
 
   function two(number) { return (number < 10 ? "0" : "") + number; }
@@ -46,7 +47,7 @@
       t.setAttribute("x", x);
       t.textContent = clock(at, Math.floor(at / 86400) !== day, step < 60);
       day = Math.floor(at / 86400);
-      svg.appendChild(l); svg.appendChild(t);
+      svg.insertBefore(l, anchor); svg.insertBefore(t, anchor);
     }
   }
   function zoom(from, to) {

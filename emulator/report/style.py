@@ -1,4 +1,4 @@
-"""What all charts share: colours (Okabe and Ito's palette, legible to the colour-blind), scales, clock labels, legends."""
+"""What all charts share: colours (Okabe and Ito's, legible to the colour-blind), scales, clock labels, legends."""
 
 from __future__ import annotations
 
@@ -79,10 +79,12 @@ def legend(drawing: Drawing, x: float, y: float, entries: Sequence[tuple[str, st
         x += 19 + 6.4 * len(label) + 18
 
 
-def value_axis(drawing: Drawing, box: tuple[float, float, float, float], low: float, high: float, unit: str = "") -> None:
+def value_axis(
+    drawing: Drawing, box: tuple[float, float, float, float], low: float, high: float, unit: str = "", *, most: int = 5
+) -> None:
     """Add horizontal grid lines and labels on the left of ``box`` (x, y, w, h)."""
     x, y, w, h = box
-    step = nice_step(high - low, 5)
+    step = nice_step(high - low, most)
     at = math.ceil(low / step - 1e-9) * step
     while at <= high + step * 1e-6:
         place = y + h - h * (at - low) / (high - low)

@@ -51,7 +51,8 @@ def to_svg(drawing: Drawing, ident: str, *, is_file: bool = False) -> str:
 def _pattern(name: str, fill: str) -> str:
     return (
         f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        f'<rect width="6" height="6" fill="{fill}" fill-opacity="0.12"/><rect width="2" height="6" fill="{fill}"/></pattern>'
+        f'<rect width="6" height="6" fill="{fill}" fill-opacity="0.12"/><rect width="2" height="6" fill="{fill}"/>'
+        "</pattern>"
     )
 
 
@@ -90,7 +91,9 @@ def _titled(element: str, title: str) -> str:
 
 def _rect(rect: Rect, hatches: dict[str, str]) -> str:
     fill = f"url(#{hatches[rect.fill]})" if rect.hatch else rect.fill
-    place = f'x="{number(rect.x)}" y="{number(rect.y)}" width="{number(rect.w)}" height="{number(rect.h)}" fill="{fill}"'
+    place = (
+        f'x="{number(rect.x)}" y="{number(rect.y)}" width="{number(rect.w)}" height="{number(rect.h)}" fill="{fill}"'
+    )
     css = f' class="{escape(rect.css)}"' if rect.css else ""
     more = f' fill-opacity="{number(rect.opacity)}"' if rect.opacity < 1 else ""
     more += f' stroke="{rect.stroke}"' if rect.stroke else ""
@@ -103,4 +106,5 @@ def _text(text: Text) -> str:
     style = f'font-size="{number(text.size)}" fill="{text.fill}"'
     style += f' text-anchor="{text.anchor}"' if text.anchor != "start" else ""
     style += ' font-weight="600"' if text.bold else ""
+    style += ' paint-order="stroke" stroke="#ffffff" stroke-width="4" stroke-linejoin="round"' if text.halo else ""
     return f'<text{css} x="{number(text.x)}" y="{number(text.y)}" {style}>{escape(text.text)}</text>'

@@ -15,7 +15,8 @@ from emulator.units import format_bytes, format_duration
 
 MOST_ROWS: Final = 40
 MOST_BARS: Final = 4000
-_LEFT, _TOP, _ROW, _BAR = 170.0, 62.0, 24.0, 12.0
+_LEFT, _TOP, _ROW, _BAR = 170.0, 54.0, 24.0, 12.0
+_STALL: Final = "#00382a"
 
 
 def draw_timeline(history: History, plan: Plan) -> tuple[Drawing, list[str]]:
@@ -67,8 +68,8 @@ class _Timeline:
         height = _TOP + _ROW * len(nodes) + 34
         self.drawing = Drawing(
             style.WIDTH, height, "Time-line of all devices",
-            f"One row for each of {len(nodes)} devices over {format_duration(end_s)} of virtual time; bars are phases of a round, "
-            "hatched bands are times when the device or its link was down.",
+            f"One row for each of {len(nodes)} devices over {format_duration(end_s)} of virtual time; bars are "
+            "phases of a round, hatched bands are times when the device or its link was down.",
             data={"end": repr(end_s), "start": repr(plan.starts_at_s), "left": str(_LEFT), "plot": str(self.width)},
             clip=(_LEFT, 24, self.width, height - 24 - 30),
         )  # fmt: skip
@@ -85,7 +86,8 @@ class _Timeline:
         entries = [
             (colours["wait_s"], "wait", "fill"), (colours["download_s"], "download", "fill"),
             (colours["compute_s"], "compute", "fill"), (colours["upload_s"], "upload", "fill"),
-            (colours["server_s"], "server works", "fill"), (style.POWER_CUT, "device down", "hatch"),
+            (_STALL, "transfer stalled", "hatch"), (colours["server_s"], "server works", "fill"),
+            (style.POWER_CUT, "device down", "hatch"),
             (style.LINK_DOWN, "link down", "hatch"), (style.RED, "lost, late or failed", "cross"),
         ]  # fmt: skip
         style.legend(self.drawing, _LEFT, 4, entries)
@@ -102,10 +104,11 @@ class _Timeline:
 
     def add_round_boundary(self, number: int) -> None:
         found = self.history.rounds[number]
-        left, right = self.x(found.opened_s), self.x(found.closed_s)
+        left, right = self.x(found.opened_s), self.x(found.ended_s)
         bottom = _ROW * len(self.nodes)
         shade = "#dfe5ec" if number % 2 else "#eef1f5"
-        tip = f"Round {number}: {self.clock(found.opened_s)} to {self.clock(found.closed_s)} ({format_duration(found.closed_s - found.opened_s)})"
+        took = format_duration(found.ended_s - found.opened_s)
+        tip = f"Round {number}: {self.clock(found.opened_s)} to {self.clock(found.ended_s)} ({took})"
         state = "" if found.is_closed else ", not closed"
         self.drawing.add(Rect(left, _TOP - 20, right - left, 17, shade, tip + state, css="z round"))
         if right - left > 16:
@@ -122,7 +125,13 @@ class _Timeline:
         for hop in self.plan.routes.get(node.name, ()) if node.kind == "client" else ():
             link = self.plan.link_by_name[hop.link]
             for span in link_down_spans(link, hop.direction, self.plan, self.history):
-                causes = sorted({o.cause for o in self.plan.outages if o.target == link.name and o.start_s < span[1] and o.end_s > span[0]})
+                causes = sorted(
+                    {
+                        o.cause
+                        for o in self.plan.outages
+                        if o.target == link.name and o.start_s < span[1] and o.end_s > span[0]
+                    }
+                )
                 why = f" ({', '.join(causes)})" if causes else ""
                 self._band(row, span, style.LINK_DOWN, f"{link.name} down{why}")
 
@@ -147,13 +156,15 @@ class _Timeline:
             if message.round in rounds and message.node in self.row and message.fate not in ("replied", "open"):
                 self._cross(message)
 
-    def _bar(self, name: str, span: Span, colour: str, tip: str, height: float = _BAR) -> None:
+    def _bar(self, name: str, span: Span, colour: str, tip: str, height: float = _BAR, *, hatch: bool = False) -> None:
         start, end = span[0], min(span[1], self.end_s)
         if end < start:
             return
         top = self.y(self.row[name]) + (_ROW - height) / 2
         text = f"{tip}\n{self.clock(start)} to {self.clock(end)} ({format_duration(end - start)})"
-        self.drawing.add(Rect(self.x(start), top, max(self.x(end) - self.x(start), 0.05), height, colour, text, css="z"))
+        self.drawing.add(
+            Rect(self.x(start), top, max(self.x(end) - self.x(start), 0.05), height, colour, text, hatch, "z")
+        )
 
     def _wait(self, message: Message) -> None:
         closed = self.history.rounds.get(-1 if message.round is None else message.round)
@@ -168,11 +179,14 @@ class _Timeline:
         if client not in self.row:
             return
         colour = style.PHASE_COLOURS["download_s" if transfer.direction == "download" else "upload_s"]
-        tip = f"{client}, round {transfer.round}: {transfer.direction} of {format_bytes(transfer.size_bytes)}, {transfer.outcome}"
+        what = f"{transfer.direction} of {format_bytes(transfer.size_bytes)}, {transfer.outcome}"
+        tip = f"{client}, round {transfer.round}: {what}"
         tip += f" ({transfer.reason})" if transfer.reason else ""
         for start, end, cause in transfer.stalls:
-            tip += f"\nstalled {format_duration(end - start)} by {cause}"
+            tip += f"\nstalled {format_duration(end - start)}: {cause}"
         self._bar(client, transfer.span, colour, tip)
+        for start, end, _ in transfer.stalls:
+            self._bar(client, (start, end), _STALL, tip, hatch=True)
 
     def _job(self, job: Job) -> None:
         is_server = job.node == self.plan.server.name

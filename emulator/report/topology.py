@@ -1,4 +1,4 @@
-"""The network as a picture: the server in the middle, rings of neighbours around it, links by the bytes they carried."""
+"""The network as a picture: the server in the middle, its neighbours in rings, links by the bytes they carried."""
 
 from __future__ import annotations
 
@@ -16,30 +16,47 @@ MOST_NODES: Final = 600
 _BLUES: Final = ("#b9d6ea", "#7fb5da", "#4292c6", "#1f6fb2", "#08417c")
 _IDLE: Final = "#c5ccd5"
 _HEIGHT: Final = 620.0
+_FAN: Final = 0.2
 
 
 def layout(plan: Plan) -> dict[str, tuple[float, float]]:
-    """Return a place for every node in the unit disc: its ring by hops from the server, its angle by its subtree's share."""
+    """Return a place for every node in the unit disc.
+
+    A node's ring is its number of hops from the server and its angle the middle of its subtree's share; sensors that
+    end a branch stand in a fan around the node they send to.
+    """
     children, depth = _tree(plan)
+    is_leaf_sensor = {node.name: node.kind == "sensor" and not children[node.name] for node in plan.nodes}
     weight: dict[str, float] = {}
     for name in sorted(depth, key=lambda name: -depth[name]):
         weight[name] = max(1.0, sum(weight[child] for child in children[name]))
-    rings = max(depth.values(), default=0) or 1
+    rings = max((hops for name, hops in depth.items() if not is_leaf_sensor[name]), default=0) or 1
+    reach = 1.0 - _FAN if any(is_leaf_sensor.values()) else 1.0
     places: dict[str, tuple[float, float]] = {}
     todo = [(plan.server.name, -math.pi / 2, 1.5 * math.pi)]
     while todo:
         name, low, high = todo.pop()
-        angle, radius = (low + high) / 2, (depth[name] / rings) ** 0.85
+        angle, radius = (low + high) / 2, reach * (depth[name] / rings) ** 0.85
         places[name] = (radius * math.cos(angle), radius * math.sin(angle))
+        _fan_out(places, name, angle, [child for child in children[name] if is_leaf_sensor[child]])
         share = (high - low) / weight[name]
         for child in children[name]:
-            todo.append((child, low, low + share * weight[child]))
+            if not is_leaf_sensor[child]:
+                todo.append((child, low, low + share * weight[child]))
             low += share * weight[child]
     return places
 
 
+def _fan_out(places: dict[str, tuple[float, float]], parent: str, angle: float, sensors: list[str]) -> None:
+    x, y = places[parent]
+    step = min(0.5, 2.6 / max(len(sensors), 1))
+    for i, name in enumerate(sensors):
+        turn = angle + (i - (len(sensors) - 1) / 2) * step
+        places[name] = (x + _FAN * math.cos(turn), y + _FAN * math.sin(turn))
+
+
 def _tree(plan: Plan) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Return each node's children and depth in the breadth-first tree from the server; nodes out of reach hang on it."""
+    """Return children and depth of each node in the breadth-first tree from the server; strays hang on the server."""
     neighbours: dict[str, list[str]] = defaultdict(list)
     for link in plan.links:
         neighbours[link.leaf].append(link.root)
@@ -93,13 +110,16 @@ def _link(link: Link, places: Mapping[str, tuple[float, float]], carried: float 
         return Line(ends, "#7b8794", 1.4, title=tip)
     share = math.sqrt(carried / most) if most > 0 else 0.0
     colour = _BLUES[min(len(_BLUES) - 1, int(share * len(_BLUES)))] if carried > 0 else _IDLE
-    return Line(ends, colour, 1.0 + 6.0 * share, "" if carried > 0 else "3 3", f"{tip}; carried {format_bytes(carried)}")
+    return Line(
+        ends, colour, 1.0 + 6.0 * share, "" if carried > 0 else "3 3", f"{tip}; carried {format_bytes(carried)}"
+    )
 
 
 def _node(node: Node, x: float, y: float, scale: float) -> Rect | Circle | Polygon:
     tip = f"{node.name}: {node.kind}" + (f", {node.device.profile}" if node.device else "")
     if node.kind == "server":
-        return Rect(x - 13, y - 13, 26, 26, "#0b3c5d", tip, stroke="#ffffff", radius=3)
+        r = 13 * scale
+        return Rect(x - r, y - r, 2 * r, 2 * r, "#0b3c5d", tip, stroke="#ffffff", radius=3)
     if node.kind == "client":
         return Circle(x, y, 9 * scale, style.PHASE_COLOURS["compute_s"], "#ffffff", tip)
     if node.kind == "router":
@@ -118,12 +138,15 @@ def _add_labels(drawing: Drawing, shown: list[Node], places: Mapping[str, tuple[
         x, y = places[node.name]
         text = style.shorten(node.name, 22)
         if node.kind == "server":
-            drawing.add(Text(x, y + 28, text, 12, style.INK, "middle", bold=True))
+            drawing.add(Text(x, y + 30, text, 12, style.INK, "middle", bold=True, halo=True))
             continue
-        # Beside the node and a little outwards, where no link of a star runs.
-        below = y > _HEIGHT / 2 + 14
-        drawing.add(Text(x + (12 if x >= middle else -12), y + (16 if below else -9), text, 11.5, style.INK,
-                         "start" if x >= middle else "end"))
+        is_right, is_low = x >= middle, y > _HEIGHT / 2 + 14
+        if abs(x - middle) < abs(y - _HEIGHT / 2):
+            # Near the vertical its link and its sensors run up and down: the sides are free.
+            place, anchor = (x + (14 if is_right else -14), y + 4), "start" if is_right else "end"
+        else:
+            place, anchor = (x + (8 if is_right else -8), y + (22 if is_low else -14)), "end" if is_right else "start"
+        drawing.add(Text(*place, text, 11.5, style.INK, anchor, halo=True))  # type: ignore[arg-type]  # one of three
 
 
 def _add_legend(drawing: Drawing, kinds: list[str], most: float) -> None:

@@ -101,6 +101,8 @@ def text() -> Kind:
             raise ValueError(f"got {show(value)}; must be text{_quote_hint(value)}")
         if not value.strip():
             raise ValueError("got an empty text; write one, or leave the key out")
+        if "\0" in value:
+            raise ValueError(f"got {show(value)}; text cannot hold the character NUL")
 
     return Kind("text", "not empty", check)
 

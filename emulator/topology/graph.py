@@ -86,8 +86,9 @@ def _connection_faults(graph: nx.Graph) -> Iterator[GraphFault]:
 def _sensor_faults(graph: nx.Graph) -> Iterator[GraphFault]:
     for node, data in graph.nodes(data=True):
         is_sensor = data["kind"] == "sensor"
-        clients = [peer for peer in graph[node] if graph.nodes[peer]["kind"] == "client"]
-        if is_sensor and len(clients) != 1:
-            yield _key(data), f"sensor {node!r} needs a link to exactly one client; got {len(clients)}"
+        peers = {str(peer): graph.nodes[peer]["kind"] for peer in graph[node]}
+        if is_sensor and list(peers.values()) != ["client"]:
+            found = ", ".join(f"{peer} ({kind})" for peer, kind in sorted(peers.items())) or "none"
+            yield _key(data), f"sensor {node!r} needs exactly one link, and to a client; got {found}"
         if not is_sensor and "stream_rate" in data:
             yield _key(data), f"node {node!r} has a stream_rate and is a {data['kind']}; only sensors stream"

@@ -20,7 +20,7 @@ def find_routes(nodes: Iterable[Node], links: Iterable[Link]) -> dict[str, tuple
     the order of names. Sensors forward nothing. Routes stay for the whole run: an outage on the way interrupts them.
 
     Raises:
-        networkx.NetworkXNoPath: A client without a path; ``graph_faults`` finds that first.
+        KeyError: A client without a path; ``graph_faults`` finds that first.
     """
     ordered = sorted(nodes, key=lambda node: node.name)
     by_ends: dict[frozenset[str], Link] = {}
@@ -31,10 +31,11 @@ def find_routes(nodes: Iterable[Node], links: Iterable[Link]) -> dict[str, tuple
         if link.leaf in graph and link.root in graph:
             graph.add_edge(link.leaf, link.root, weight=link.up[0].delay_s + _HOP_WEIGHT_S)
     server = next(node.name for node in ordered if node.kind == "server")
+    paths = nx.single_source_dijkstra_path(graph, server)
     routes: dict[str, tuple[Hop, ...]] = {}
     for node in ordered:
         if node.kind == "client":
-            path = nx.dijkstra_path(graph, node.name, server)
+            path = reversed(paths[node.name])
             routes[node.name] = tuple(_hop(by_ends[frozenset(ends)], ends[0]) for ends in pairwise(path))
         elif node.kind == "sensor":
             routes[node.name] = tuple(

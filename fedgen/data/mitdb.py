@@ -44,12 +44,12 @@ def find(data_dir: str) -> Path | None:
     return None
 
 
-def find_or_download(data_dir: str, base_url: str = physionet.DATABASE_URL) -> Path:
+def find_or_download(data_dir: str, base_url: str = "") -> Path:
     """Return a folder with all wanted records; fetch them from PhysioNet if there is none.
 
     Args:
         data_dir: The `data.dir` of the run configuration; empty to search.
-        base_url: Address of the database.
+        base_url: Address of the database; empty for PhysioNet.
 
     Returns:
         The folder.
@@ -62,7 +62,7 @@ def find_or_download(data_dir: str, base_url: str = physionet.DATABASE_URL) -> P
     target = search_path(data_dir)[-1]
     logger.warning("MIT-BIH is not on this machine: downloading about 85 MB to %s", target)
     try:
-        physionet.download(target, PATIENTS, base_url=base_url)
+        physionet.download(target, PATIENTS, base_url=base_url or physionet.DATABASE_URL)
     except DataError as error:
         looked = ", ".join(str(folder) for folder in search_path(data_dir))
         raise DataError(

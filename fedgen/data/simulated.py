@@ -86,7 +86,7 @@ def draw_patient(random: np.random.Generator) -> SimulatedPatient:
     sinus[:, 0] *= random.uniform(0.7, 1.3, 5)
     sinus[[0, 4], 1] *= random.uniform(0.9, 1.1, 2)
     sinus[:, 2] *= random.uniform(0.85, 1.2, 5)
-    height, width_s = random.uniform(1.1, 1.8), random.uniform(0.035, 0.055)
+    height, width_s = sinus[2, 0] * random.uniform(1.3, 2.0), random.uniform(0.035, 0.055)
     sign = random.choice([1.0, 1.0, -1.0])
     ventricular = np.array(
         [

@@ -9,7 +9,8 @@ from fedgen.data.windows import CALIBRATION_BEATS, PreparedPatient
 from fedgen.models.base import AnomalyModel, batch_of
 
 SCORING_BATCH = 1024
-PREMATURITY_WEIGHT = 8.0
+PREMATURITY_WEIGHT = 5.0
+PAUSE_WEIGHT = 2.0
 SMALLEST_ERROR = 1e-6
 
 
@@ -27,11 +28,14 @@ def reconstruction_errors(model: AnomalyModel, patient: PreparedPatient) -> NDAr
 def anomaly_scores(errors: NDArray[np.float64], rhythm: NDArray[np.float32]) -> NDArray[np.float64]:
     """Turn one patient's errors and rhythm into scores that can be compared between patients.
 
-    score = log(e / m) + 8 max(0, -log(RR / U)), with e the model's error on the beat, m the median error
-    over the patient's first 300 beats (unlabelled, about five minutes, as for the template), RR the
-    interval before the beat and U the usual interval. The second term is the negative log likelihood,
-    up to a constant, of an interval under a one-sided Laplace law with scale 1/8 on log(RR / U); it
-    counts early beats only, since late ones follow pauses. Its weight was chosen by validation inside DS1.
+    score = log(e / m) + 5 max(0, -log(RR / U)) + 2 max(0, log(RR+ / U))
+
+    with e the model's error on the beat, m the median error over the patient's first 300 scored beats
+    (unlabelled, about five minutes, as for the template), RR and RR+ the intervals before and after the
+    beat, U the usual interval. The rhythm terms are the negative log likelihoods, up to constants, of
+    one-sided Laplace laws with scales 1/5 and 1/2: a beat that comes early, and a pause after it, speak for
+    a premature beat. A late beat and a short interval after it do not: they belong to its neighbours.
+    The weights were chosen by validation inside DS1.
 
     Args:
         errors: Errors of one patient's beats in order of time, shape [beats].
@@ -42,4 +46,6 @@ def anomaly_scores(errors: NDArray[np.float64], rhythm: NDArray[np.float32]) -> 
     """
     safe = np.maximum(errors, SMALLEST_ERROR)
     usual = float(np.median(safe[:CALIBRATION_BEATS]))
-    return np.log(safe / usual) + PREMATURITY_WEIGHT * np.maximum(0.0, -rhythm[:, 0].astype(np.float64))
+    before, after = rhythm[:, 0].astype(np.float64), rhythm[:, 1].astype(np.float64)
+    prematurity = PREMATURITY_WEIGHT * np.maximum(0.0, -before)
+    return np.log(safe / usual) + prematurity + PAUSE_WEIGHT * np.maximum(0.0, after)

@@ -3,6 +3,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from logging import INFO, WARNING
 from typing import Any, cast
@@ -37,6 +38,7 @@ class TolerantFedAvg(FedAvg):
 
     Attributes:
         threshold: Quantile of the clients' normal scores in the latest accepted round; None before.
+        latest_round: `round.replies` and `round.accepted` of the latest round; empty before.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class TolerantFedAvg(FedAvg):
         self.wait_limit_s = wait_limit_s
         self.seed = seed
         self.threshold: float | None = None
+        self.latest_round: dict[str, MetricRecordValues] = {}
         self._started_s: float | None = None
         self._sent: ArrayRecord | None = None
 
@@ -121,15 +124,17 @@ class TolerantFedAvg(FedAvg):
             (good ones), `round.accepted` (1 or 0).
         """
         answered = [reply for reply in replies if not reply.has_error()]
-        good = [reply for reply in answered if self._is_usable(reply)]
+        good = _alike([reply for reply in answered if self._is_usable(reply)])
         good.sort(key=lambda reply: reply.metadata.src_node_id)
         if len(good) < len(answered):
             log(WARNING, "aggregate_train: %d unusable replies left out", len(answered) - len(good))
+        is_accepted = len(good) >= self.min_replies
         summary: dict[str, MetricRecordValues] = {
             "round.replies": float(len(good)),
-            "round.accepted": float(len(good) >= self.min_replies),
+            "round.accepted": float(is_accepted),
         }
-        if len(good) < self.min_replies:
+        self.latest_round = summary
+        if not is_accepted:
             log(WARNING, "Round %d: %d of %d replies, model kept", server_round, len(good), self.min_replies)
             return None, MetricRecord(summary)
         arrays, metrics = super().aggregate_train(server_round, good)
@@ -153,6 +158,15 @@ class TolerantFedAvg(FedAvg):
         except ValueError:
             return False
         return all(_matches(arrays[key].numpy(), self._sent[key].numpy()) for key in arrays)
+
+
+def _alike(replies: list[Message]) -> list[Message]:
+    """Return the replies with the commonest set of metric names: names must agree to be averaged."""
+    names = [frozenset(*(record for record in reply.content.metric_records.values())) for reply in replies]
+    if not names:
+        return []
+    commonest, _ = Counter(names).most_common(1)[0]
+    return [reply for reply, own in zip(replies, names, strict=True) if own == commonest]
 
 
 def _matches(got: NDArray[Any], sent: NDArray[Any]) -> bool:

@@ -13,43 +13,43 @@ def device(name: str) -> Device:
 
 def test_the_anchor_gives_back_its_own_measurement() -> None:
     # TinyCNN on a Pi 4: 1.12 MMAC forward, 6.37 ms a sample measured.
-    assert seconds(device("rpi_4b_4gb"), {"train_mac": 1.12e6}) == pytest.approx(6.37e-3, rel=0.01)
+    assert seconds(device("rpi_4b_4gb"), {"train_macs": 1.12e6}) == pytest.approx(6.37e-3, rel=0.01)
 
 
 def test_training_costs_three_forward_passes() -> None:
     costs = device("rpi_5_8gb").seconds_per_unit
-    assert costs["train_mac"] == pytest.approx(6 / 2.0e9)
-    assert costs["infer_mac"] == pytest.approx(costs["train_mac"] / 3)
+    assert costs["train_macs"] == pytest.approx(6 / 2.0e9)
+    assert costs["infer_macs"] == pytest.approx(costs["train_macs"] / 3)
 
 
 def test_devices_without_a_training_rate_scale_with_their_fp64_rate() -> None:
-    assert device("rpi_3bplus").seconds_per_unit["train_mac"] == pytest.approx(6 / (1.05e9 * 4.5 / 11.889))
-    assert device("phone_mid").seconds_per_unit["train_mac"] == pytest.approx(6 / (1.05e9 * 0.5 * 48.408 / 11.889))
+    assert device("rpi_3bplus").seconds_per_unit["train_macs"] == pytest.approx(6 / (1.05e9 * 4.5 / 11.889))
+    assert device("phone_mid").seconds_per_unit["train_macs"] == pytest.approx(6 / (1.05e9 * 0.5 * 48.408 / 11.889))
 
 
 def test_single_thread_work_scales_with_the_time_factor() -> None:
     server, pi = device("cloud_x86_8vcpu"), device("rpi_4b_4gb")
     assert server.cpu_time_factor == 1.0
     assert pi.cpu_time_factor == pytest.approx(5 / 1.3)
-    assert seconds(server, {"process_start": 1}) == pytest.approx(2.1)
-    assert seconds(pi, {"process_start": 1}) == pytest.approx(2.1 * 5 / 1.3)
+    assert seconds(server, {"process_starts": 1}) == pytest.approx(2.1)
+    assert seconds(pi, {"process_starts": 1}) == pytest.approx(2.1 * 5 / 1.3)
 
 
 def test_work_adds_up_and_every_unit_is_known() -> None:
     pi = device("rpi_4b_4gb")
     assert set(pi.seconds_per_unit) == set(WORK_UNITS)
-    both = seconds(pi, {"process_start": 2, "sample": 1000})
-    assert both == pytest.approx(seconds(pi, {"process_start": 2}) + seconds(pi, {"sample": 1000}))
+    both = seconds(pi, {"process_starts": 2, "samples": 1000})
+    assert both == pytest.approx(seconds(pi, {"process_starts": 2}) + seconds(pi, {"samples": 1000}))
     assert seconds(pi, {}) == 0.0
 
 
 @pytest.mark.parametrize(
     ("name", "work", "text"),
     [
-        ("rpi_4b_4gb", {"train_macs": 1.0}, "did you mean 'train_mac'"),
-        ("rpi_4b_4gb", {"train_macs": 1.0}, "add a row"),
-        ("rpi_4b_4gb", {"sample": -1.0}, "negative"),
-        ("nrf5340", {"sample": 1.0}, "runs no Python"),
+        ("rpi_4b_4gb", {"train_mac": 1.0}, "did you mean 'train_macs'"),
+        ("rpi_4b_4gb", {"train_mac": 1.0}, "add a row"),
+        ("rpi_4b_4gb", {"samples": -1.0}, "negative"),
+        ("nrf5340", {"samples": 1.0}, "runs no Python"),
     ],
 )
 def test_work_that_has_no_cost_is_refused(name: str, work: dict[str, float], text: str) -> None:

@@ -47,7 +47,7 @@ def test_a_missing_power_figure_is_none() -> None:
 
 
 def test_like_chains_apply_from_the_base_up() -> None:
-    own = {
+    own: dict[str, dict[str, object]] = {
         "slow": {"like": "rpi_4b_4gb", "speed": 0.5, "memory": "1 GB", "cores": 2},
         "slower": {"like": "slow", "speed": "25 %", "idle": "3 W"},
     }
@@ -56,7 +56,7 @@ def test_like_chains_apply_from_the_base_up() -> None:
     assert (device.profile, device.klass, device.cores, device.memory_bytes, device.idle_w) == (
         "slower", "gateway", 2, 1e9, 3.0,
     )  # fmt: skip
-    assert device.seconds_per_unit["train_mac"] == pytest.approx(4 * base.seconds_per_unit["train_mac"])
+    assert device.seconds_per_unit["train_macs"] == pytest.approx(4 * base.seconds_per_unit["train_macs"])
     assert device.cpu_time_factor == pytest.approx(4 * (base.cpu_time_factor or 0))
     assert assumptions
 

@@ -165,7 +165,10 @@ def test_faults(kind: str, params: dict[str, object], key: str, text: str) -> No
         (lambda graph: graph.add_edge("node-0", "node-2", name="hub"), "has the name of a node"),
         (lambda graph: graph.add_edge("node-0", "node-2", leaf="hub"), "is neither"),
         (lambda graph: graph.add_edge("node-0", "node-0"), "to itself"),
-        (lambda graph: graph.add_node("x", kind="sensor", profile="nrf5340"), "exactly one client; got 0"),
+        (
+            lambda graph: graph.add_node("x", kind="sensor", profile="nrf5340"),
+            "exactly one link, and to a client; got none",
+        ),
         (lambda graph: graph.nodes["node-0"].update(stream_rate=5.0), "only sensors stream"),
         (lambda graph: graph.remove_node("hub"), "exactly one server; got 0 (none)"),
     ],

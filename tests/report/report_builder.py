@@ -91,10 +91,10 @@ class Script:
 
 
 def small_log(folder: Path, first: str = "a", *, rounds: int = 3) -> pd.DataFrame:
-    """Return the rows of three rounds worked out by hand in ``test_report_tables.py`` (rows of a client stand together).
+    """Return the rows of three rounds worked out by hand in ``test_report_tables.py``.
 
-    Round 1 goes well; in round 2 an outage stalls the upload of the first client and ``b`` loses its power while training;
-    in round 3 the first client runs out of memory and ``b`` is late.
+    Round 1 goes well; in round 2 an outage stalls the upload of the first client and ``b`` loses its power while
+    training; in round 3 the first client runs out of memory and ``b`` is late.
     """
     s = Script(folder)
     log = s.log
@@ -142,7 +142,17 @@ def _round_two(s: Script, first: str) -> None:
     for way, rate in (("up", 8000), ("down", 16000)):
         log.append(140, "link_changed", link="a/backhaul", peer=way, value=rate, note="fibre cut over")
     log.append(140, "transfer_resumed", round=2, node=first, peer="server", msg="r2/a")
-    log.append(142, "transfer_finished", round=2, node=first, peer="server", msg="r2/a", size_bytes=900, value=17, note="upload")
+    log.append(
+        142,
+        "transfer_finished",
+        round=2,
+        node=first,
+        peer="server",
+        msg="r2/a",
+        size_bytes=900,
+        value=17,
+        note="upload",
+    )
     s.reply(144, 2, first, "r2/a")
     log.append(150, "node_down", node="b", note="power cut")
     log.append(150, "compute_lost", round=2, node="b", msg="r2/b", value=46, note="power cut")
@@ -168,7 +178,9 @@ def _round_three(s: Script, first: str) -> None:
     log.append(260, "metric", round=3, note="svf.auroc", value=0.75)
     log.append(260, "ledger_appended", round=3, size_bytes=128, note="round record")
     log.append(260, "round_closed", round=3, value=0)
-    log.append(262, "transfer_lost", round=3, node="b", peer="server", msg="r3/b", size_bytes=300, note="connection reset")
+    log.append(
+        262, "transfer_lost", round=3, node="b", peer="server", msg="r3/b", size_bytes=300, note="connection reset"
+    )
     log.append(270, "reply_late", round=3, node="b", msg="r3/b", note="round over")
     for link, way, size, traffic in (
         ("a/backhaul", "up", 2000, "flows"),
@@ -239,7 +251,15 @@ def clinic_log(folder: Path, plan: Plan, rounds: int = 10) -> pd.DataFrame:
             if is_ble and way == "down":
                 continue
             size = int(opened * 100) if is_ble else 10_000 * rounds * (90 if way == "up" else 99)
-            add(opened, "link_load", link=link.name, peer=way, size_bytes=size, value=opened, note="streams" if is_ble else "flows")
+            add(
+                opened,
+                "link_load",
+                link=link.name,
+                peer=way,
+                size_bytes=size,
+                value=opened,
+                note="streams" if is_ble else "flows",
+            )
     add(opened, "run_finished", note="finished")
     log = EventLog(folder)
     for t, _, kind, fields in sorted(out, key=lambda row: row[:2]):
@@ -289,7 +309,12 @@ def _clinic_client(add, plan: Plan, r: int, i: int, opened: float) -> float:  # 
 
 def _clinic_metrics(add, r: int, t: float) -> None:  # type: ignore[no-untyped-def]
     grow = 1 - math.exp(-r / 3)
-    for name, low, high in (("svf.auroc", 0.5, 0.93), ("v.auroc", 0.5, 0.96), ("svf.auprc", 0.2, 0.6), ("f1", 0.1, 0.72)):
+    for name, low, high in (
+        ("svf.auroc", 0.5, 0.93),
+        ("v.auroc", 0.5, 0.96),
+        ("svf.auprc", 0.2, 0.6),
+        ("f1", 0.1, 0.72),
+    ):
         add(t - 3, "metric", round=r, note=name, value=low + (high - low) * grow)
     add(t - 3, "metric", round=r, note="loss", value=2.0 - 1.4 * grow)
     for i, patient in enumerate((100, 103, 105, 111, 200, 210, 213, 232)):

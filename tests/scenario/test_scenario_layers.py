@@ -140,3 +140,24 @@ def test_run_config_places_are_known_in_both_spellings(write_scenario: WriteScen
     scenario = load_scenario(write_scenario("seed: 1\ntraining: {epochs: 2}\n"))
     assert scenario.fault("app.config.training.epochs", "m").line == 2
     assert scenario.fault("training.epochs", "m").line == 2
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "part"),
+    [
+        ("[project\n", "is not TOML"),
+        ("[tool.flwr.app.components]\nserverapp = 'a:b'\nclientapp = 'no reference'\n", "names no clientapp"),
+        ("[tool.flwr.app.config]\nlayers = [1, 2]\n", "run config default 'layers'"),
+        ("[tool.emulate]\nrun-config-schema = 'none.json'\n", "'none.json' cannot be read"),
+        ("[tool.emulate]\nrun-config-schema = 'pyproject.toml'\n", "is not JSON"),
+        ("[tool.emulate]\nrun-config-schema = 3\n", "must be the path"),
+    ],
+)
+def test_a_faulty_app_is_told_at_its_path(write_scenario: WriteScenario, pyproject: str, part: str) -> None:
+    path = write_scenario("app: {path: own}\ntopology: {kind: star}\n", add_rest=False)
+    (path.parent / "own").mkdir()
+    # Written here and not kept beside the bad scenarios: tools that look for pyproject files would stumble over it.
+    (path.parent / "own" / "pyproject.toml").write_text(pyproject, encoding="utf-8")
+    faults = examine(path)[1]
+    assert {fault.key for fault in faults} == {"app.path"}
+    assert any(part in fault.message for fault in faults)

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.plan import FlowerSettings
-from emulator.scenario import ClockSpec, Scenario, dump_scenario, load_scenario
+from emulator.scenario import ClockSpec, Scenario, dump_scenario, examine, load_scenario
+from emulator.scenario.schema import Document
 from emulator.scenario.yaml12 import Writer12
 
 APPS = Path(__file__).parent.parent / "bad_scenarios"
@@ -124,3 +125,27 @@ def test_scenario_cannot_be_changed_by_accident(write_scenario: WriteScenario, a
     scenario = load_scenario(write_scenario(app=app))
     with pytest.raises(dataclasses.FrozenInstanceError):
         scenario.seed = 3  # type: ignore[misc]
+
+
+KEYS = st.sampled_from(
+    [*Document.model_fields, "kind", "like", "up", "rate", "config", "path", "a..b", "failures[0]", "x"]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2)
+    | st.sampled_from(["star", "10 ms", "off", "", "\0", str(APPS / "app")]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(document=st.dictionaries(KEYS, VALUES, max_size=8), quick=st.booleans(), key=KEYS, text=st.text(max_size=6))
+def test_anything_gives_a_scenario_or_faults(
+    tmp_path: Path, document: dict[str, Any], quick: bool, key: str, text: str
+) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    scenario, faults = examine(path, quick=quick, overrides=[f"{key}={text}", text])
+    assert faults or scenario is not None

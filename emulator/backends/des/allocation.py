@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from emulator.backends.des.fairshare import FlowDemand, share, share_one
@@ -81,10 +82,8 @@ class Allocation:
             paths.append(path)
             for resource, _ in path:
                 tight[resource] = resource.capacity
-        if len(tight) == 1:
-            weights, bounds = [f.path.weight for f in contending], [f.bound_bps for f in contending]
-            solved = share_one(next(iter(tight.values())), weights, bounds, [path[0][1] for path in paths])
-        else:
+        solved = _one_bottleneck(contending, paths, tight) if tight else []
+        if solved is None:
             solved = share(tight, [_demand(flow, path) for flow, path in zip(contending, paths, strict=True)])
         rates += zip(contending, solved, strict=True)
         return rates
@@ -111,3 +110,33 @@ class Allocation:
 def _demand(flow: Flow, path: list[tuple[Resource, float]]) -> FlowDemand[Resource]:
     resources, costs = zip(*path, strict=True)
     return FlowDemand(resources, flow.path.weight, flow.bound_bps, costs)
+
+
+def _one_bottleneck(
+    flows: list[Flow], paths: list[list[tuple[Resource, float]]], tight: dict[Resource, float]
+) -> list[float] | None:
+    """Return the fair rates if one resource alone holds flows back, else None; for speed.
+
+    Many clients in front of one server are the normal case. The resource asked for most is taken for the bottleneck; if
+    the rates then fit everywhere else they are the fair ones, as every flow has its max-min certificate.
+    """
+    worst = max(tight, key=lambda resource: resource.demand / resource.capacity if resource.capacity > 0 else inf)
+    rates = [flow.bound_bps for flow in flows]
+    members: list[int] = []
+    costs: list[float] = []
+    for i, path in enumerate(paths):
+        for resource, cost in path:
+            if resource is worst:
+                members.append(i)
+                costs.append(cost)
+    weights = [flows[i].path.weight for i in members]
+    for i, rate in zip(members, share_one(tight[worst], weights, [rates[i] for i in members], costs), strict=True):
+        rates[i] = rate
+    if len(tight) > 1:
+        loads = dict.fromkeys(tight, 0.0)
+        for rate, path in zip(rates, paths, strict=True):
+            for resource, cost in path:
+                loads[resource] += cost * rate
+        if any(load > tight[resource] * (1 + 1e-9) for resource, load in loads.items()):
+            return None
+    return rates

@@ -14,6 +14,7 @@ from emulator.compute.measured import load_measurements
 from emulator.errors import EmulatorError, RunFailed
 from emulator.events import EventLog
 from emulator.flower import clock
+from emulator.interrupts import deferred_interrupts
 from emulator.plan import Plan
 from emulator.rng import derive_seed
 
@@ -81,13 +82,14 @@ class VirtualTimeBackend:
         status: Status = "failed"
         log.append(0.0, "run_started", value=plan.seed, note=plan.scenario)
         session = _Session(plan, log, self._options, client_app)
-        try:
-            session.serve(server_app)
-            status = "finished"
-        except KeyboardInterrupt:
-            status = "interrupted"
-        finally:
-            self.cost = session.close(status)
+        with deferred_interrupts():
+            try:
+                session.serve(server_app)
+                status = "finished"
+            except KeyboardInterrupt:
+                status = "interrupted"
+            finally:
+                self.cost = session.close(status)
         return status
 
 
@@ -107,7 +109,7 @@ class _Session:
         self._log, self._folder = log, options.folder
         info = appinfo.read_app_info(Path(plan.app.path))
         self._journal = Journal(options.folder / "journal.bin")
-        measurements = load_measurements(options.measured_in or options.folder)
+        measurements = load_measurements(options.folder, options.measured_in or options.folder)
         self._executor = Executor(
             client_app, plan.app.run_config, workers=options.workers, journal=self._journal,
             log_path=options.folder / "clientapp.log",
@@ -150,10 +152,10 @@ class _Session:
     def close(self, status: Status) -> HostCost:
         """Close the log with ``status`` and end the workers."""
         self._rounds.close()
-        self._world.loads.write()
+        self._world.end()
         self._log.append(self._world.now_s, "run_finished", note=status)
         self._log.flush()
-        self._world.measurements.save(self._folder)
+        self._world.measurements.save()
         self._executor.close()
         if status == "finished":
             self._journal.discard()

@@ -111,7 +111,7 @@ class Transfers:
             self._row("transfer_finished", transfer, size_bytes=transfer.size_bytes, value=took_s)
             transfer.done.succeed()
         elif event.kind == "stalled":
-            self._row("transfer_stalled", transfer, note="link down")
+            self._row("transfer_stalled", transfer, note=f"{event.link} is down")
         else:
             self._row("transfer_resumed", transfer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from emulator.backends.des.state import NodeState
+from emulator.plan import Stream
 
 if TYPE_CHECKING:
     from emulator.backends.des.world import World
@@ -21,7 +23,8 @@ class FaultReplay:
         self._world = world
         self._down: Counter[str] = Counter()
         self._clients_by_link: dict[str, list[NodeState]] = defaultdict(list)
-        self._streams_of: dict[str, list[tuple[str, str, float]]] = defaultdict(list)
+        self._streams_on: dict[str, list[tuple[str, Stream]]] = defaultdict(list)
+        self._stream_links_of: dict[str, set[str]] = defaultdict(set)
         self._path_events: dict[str, simpy.Event] = {}
         for node in world.nodes.values():
             for hop in node.up_hops:
@@ -143,6 +146,8 @@ class FaultReplay:
     def _mark_unreachable(self, node: NodeState) -> None:
         if node.unreachable_since_s is None:
             node.unreachable_since_s = self._world.now_s
+            if self._world.now_s == 0:
+                node.listed_from_s = math.inf  # it has never registered
 
     def _mark_reachable(self, node: NodeState, heard_s: float) -> None:
         """The node is back; where the SuperLink had given it up, it is listed when next heard."""
@@ -162,14 +167,22 @@ class FaultReplay:
     def _start_streams(self) -> None:
         for node in self._world.plan.nodes:
             for stream in node.streams:
+                self._streams_on[stream.link].append((node.name, stream))
                 for end in (node.name, stream.peer):
-                    self._streams_of[end].append((node.name, stream.link, stream.rate_bps))
-                self._world.transfers.set_background(stream.link, "up", stream.rate_bps)
+                    self._stream_links_of[end].add(stream.link)
+        for link in self._streams_on:
+            self._set_stream(link)
 
     def _set_streams(self, end: str) -> None:
-        """Stop or restart the streams of a node that went down or came back; both ends have to be up."""
-        plan = self._world.plan
-        for sensor, link, rate_bps in self._streams_of[end]:
-            peer = next(s.peer for s in plan.node_by_name[sensor].streams if s.link == link)
-            is_on = self._down[sensor] <= 0 and self._down[peer] <= 0
-            self._world.transfers.set_background(link, "up", rate_bps if is_on else 0.0)
+        """Stop or restart the streams of a node that went down or came back."""
+        for link in sorted(self._stream_links_of[end]):
+            self._set_stream(link)
+
+    def _set_stream(self, link: str) -> None:
+        """Set the load of all streams on a link of which both ends are up; sensors stand at its leaf."""
+        flowing = [
+            stream.rate_bps
+            for sensor, stream in self._streams_on[link]
+            if self._down[sensor] <= 0 and self._down[stream.peer] <= 0
+        ]
+        self._world.transfers.set_background(link, "up", sum(flowing))

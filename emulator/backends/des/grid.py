@@ -23,6 +23,7 @@ from emulator.backends.des.world import World
 from emulator.errors import Stalled
 from emulator.flower import adapter
 from emulator.flower.clock import real_time_inside
+from emulator.interrupts import raise_if_interrupted
 
 CALL_S = 0.001
 """One request from the ServerApp to the SuperLink on the same machine (estimate)."""
@@ -119,6 +120,7 @@ class VirtualGrid(Grid):
         """Leave the app's world for ours and come back; an error of ours stays an error whatever the app catches."""
         if self.failure is not None:
             raise self.failure
+        raise_if_interrupted()
         with real_time_inside():
             try:
                 self._server_work.settle()

@@ -44,10 +44,11 @@ class Rounds:
         world = self._world
         if self._group is None:
             return
+        self._group = None
         world.loads.write()
         world.log.append(world.now_s, "round_closed", round=world.round, value=len(self._answered))
         world.log.flush()
-        self._group = None
+        world.measurements.save()
 
     def _open(self, group: str, count: int) -> None:
         world = self._world

@@ -1,7 +1,7 @@
 """What the ServerApp computes between two Grid calls, as seconds on the server's profile.
 
 An app that reports work leaves a ConfigRecord ``work-report`` in its ``Context.state``; aggregation is added here, one
-``array_element`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its thread
+``array_elements`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its thread
 are measured on the host, scaled to the server's profile, and kept for reruns.
 """
 
@@ -81,7 +81,7 @@ class ServerWork:
         work = {str(name): float(value) for name, value in record.items()} if record is not None else {}
         work.pop("peak_memory_bytes", None)
         if self._elements:
-            work["array_element"] = work.get("array_element", 0.0) + self._elements
+            work["array_elements"] = work.get("array_elements", 0.0) + self._elements
             self._elements = 0
         return self._world.server_work_s(work)
 

@@ -12,7 +12,6 @@ from emulator.compute.costs import fits_memory
 from emulator.flower import adapter, protocol
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import Job, Outcome
-from emulator.plan import PlacedFault
 from emulator.rng import derive_seed
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def serve(world: World, node: NodeState) -> Steps:
             node.current, node.phase = None, ""
             node.poll_anchor_s = world.env.now
     except simpy.Interrupt as interrupt:
-        _lose(world, node, str(interrupt.cause))
+        lose(world, node, str(interrupt.cause))
     finally:
         node.serving = None
 
@@ -112,7 +111,7 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
     outcome = world.executor.result(make_job(world, node, delivery))
     work = dict(outcome.work or {})
     peak_bytes = work.pop("peak_memory_bytes", float(outcome.peak_bytes))
-    start_s = world.device_s(device, {"process_start": 1.0})
+    start_s = world.device_s(device, {"process_starts": 1.0})
     if fits_memory(device, peak_bytes) is False:
         yield world.env.timeout(start_s)
         _compute_lost(world, node, delivery, "out of memory")
@@ -169,7 +168,7 @@ def _compute_lost(world: World, node: NodeState, delivery: Delivery, why: str) -
     node.phase = "crashed"
 
 
-def _lose(world: World, node: NodeState, why: str) -> None:
+def lose(world: World, node: NodeState, why: str) -> None:
     """The SuperNode is gone: whatever it had in hand is lost and will never be answered."""
     delivery, phase = node.current, node.phase
     node.current, node.phase = None, ""
@@ -182,4 +181,4 @@ def _lose(world: World, node: NodeState, why: str) -> None:
     world.row("message_dropped", node, delivery, note=why)
 
 
-__all__ = ["Crash", "PlacedFault", "make_job", "serve"]
+__all__ = ["lose", "make_job", "serve"]

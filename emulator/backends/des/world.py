@@ -17,7 +17,7 @@ from emulator.backends.des.faults import FaultReplay
 from emulator.backends.des.carrier import Transfers
 from emulator.backends.des.loads import LinkLoads
 from emulator.backends.des.state import Delivery, NodeState
-from emulator.backends.des.supernode import make_job, serve
+from emulator.backends.des.supernode import lose, make_job, serve
 from emulator.compute.costs import seconds
 from emulator.compute.measured import Measurements
 from emulator.errors import RunFailed
@@ -27,6 +27,7 @@ from emulator.flower.adapter import ObjectSizes
 from emulator.flower.clock import EPOCH_S
 from emulator.flower.executor import Executor
 from emulator.flower.worker import Outcome
+from emulator.interrupts import raise_if_interrupted
 from emulator.plan import Device, PlacedFault, Plan
 from emulator.rng import Streams, derive_seed
 from emulator.units import format_duration
@@ -95,6 +96,7 @@ class World:
             if stop is not None and stop.triggered:
                 return
             env.step()
+            raise_if_interrupted()
         if stop is not None and stop.triggered:
             return
         if until_s > self.plan.horizon_s:
@@ -138,6 +140,12 @@ class World:
             self.row("reply_late", self.nodes[delivery.node], delivery, size_bytes=sizes.total_bytes)
         if not delivery.done.triggered:
             delivery.done.succeed()
+
+    def end(self) -> None:
+        """The ServerApp is gone: SuperNodes drop what they have in hand, and the links' last bytes are logged."""
+        for node in self.nodes.values():
+            lose(self, node, "run ended")
+        self.loads.write()
 
     # -- what nodes ask -----------------------------------------------------------------------------------------
 

@@ -49,12 +49,12 @@ def exponential(
         targets += view.match_links(as_list(links), "links")
     if not targets:
         raise ParameterError([("", "names no target; give nodes: or links:")])
-    means = {name: (_mean(view, name, "mtbf", mtbf), _mean(view, name, "mttr", mttr)) for name in targets}
+    means = {name: (_mean(view, name, "mtbf", text=mtbf), _mean(view, name, "mttr", text=mttr)) for name in targets}
     draws = (_renewals(name, means[name], view.horizon_s, rng=streams(name), cause=cause) for name in sorted(targets))
     yield from heapq.merge(*draws)
 
 
-def _mean(view: View, target: str, key: str, text: str) -> float:
+def _mean(view: View, target: str, key: str, *, text: str) -> float:
     if text != PROFILE:
         value = quantity(key, text, "time")
         if value <= 0:

@@ -72,11 +72,11 @@ def power_cuts(
         }
     else:
         hours = _window_parameters(str(grid), generator, generator_from)
-        cuts = {name: _dark_hours(name, hours, view, streams) for name in names}
-    yield from heapq.merge(*(_outages(view, name, cuts[name], cause) for name in names))
+        cuts = {name: _dark_hours(name, hours, view, streams=streams) for name in names}
+    yield from heapq.merge(*(_outages(view, name, cuts[name], cause=cause) for name in names))
 
 
-def _outages(view: View, site: str, cuts: Iterator[Interval], cause: str) -> Iterator[Outage]:
+def _outages(view: View, site: str, cuts: Iterator[Interval], *, cause: str) -> Iterator[Outage]:
     nodes = [node.name for node in view.nodes if node.site == site and node.name not in view.on_battery]
     for start_s, end_s in cuts:
         for name in nodes:
@@ -124,18 +124,18 @@ def _window_parameters(grid: str, generator: str, generator_from: str) -> tuple[
     return grid_s, generator_s, from_s
 
 
-def _dark_hours(site: str, hours: tuple[float, float, float], view: View, streams: Streams) -> Iterator[Interval]:
+def _dark_hours(site: str, hours: tuple[float, float, float], view: View, *, streams: Streams) -> Iterator[Interval]:
     """Yield the gaps between the windows with power, in virtual time, cut off before 0 s."""
     dark_from_s = -math.inf
     last_day = math.ceil((view.horizon_s + view.starts_at_s) / DAY_S) + 2
-    for start_s, end_s in _powered(site, hours, last_day, streams):
+    for start_s, end_s in _powered(site, hours, last_day, streams=streams):
         start_s, end_s = start_s - view.starts_at_s, end_s - view.starts_at_s
         if start_s > max(dark_from_s, 0.0) and dark_from_s < view.horizon_s:
             yield max(dark_from_s, 0.0), start_s
         dark_from_s = max(dark_from_s, end_s)
 
 
-def _powered(site: str, hours: tuple[float, float, float], last_day: int, streams: Streams) -> list[Interval]:
+def _powered(site: str, hours: tuple[float, float, float], last_day: int, *, streams: Streams) -> list[Interval]:
     """Return the windows with power from the day before the run to ``last_day``, sorted; they may overlap."""
     grid_s, generator_s, from_s = hours
     windows = []

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well does the federated detector find abnormal beats of patients it never saw?
+
+Trains on DS1 of MIT-BIH, shared over clients, in plain loops with the app's own functions, and tests on
+DS2 (without record 202) after the last round. Prints one line per seed and, as its last line, one JSON object.
+
+    python benchmarks/arrhythmia.py --rounds 10 --seeds 1 2 3
+"""
+
+import argparse
+import json
+import time
+from collections import OrderedDict
+
+import numpy as np
+import torch
+
+from fedgen import task
+from fedgen.config import AppConfig
+from fedgen.data import aami
+from fedgen.data.sources import DataSource, choose_source
+from fedgen.evaluation.metrics import POSITIVE_CLASSES, auprc, auroc
+from fedgen.evaluation.thresholds import combine, quantile_of
+from fedgen.models.macs import macs_per_beat
+
+TASKS: dict[str, tuple[int, ...]] = {**POSITIVE_CLASSES, "s": (aami.S,), "f": (aami.F,)}
+
+
+def federated_round(
+    state: task.StateDict, clients: list[list[task.PreparedPatient]], config: AppConfig, server_round: int
+) -> tuple[task.StateDict, float]:
+    """Return the averaged weights and the common threshold after one round of all clients."""
+    results = [
+        task.train_client(state, patients, config, partition=number, server_round=server_round)
+        for number, patients in enumerate(clients)
+    ]
+    total = sum(result.examples for result in results)
+    averaged = OrderedDict(
+        (key, torch.stack([r.state[key] * (r.examples / total) for r in results]).sum(dim=0)) for key in state
+    )
+    counts = combine([result.score_counts for result in results])
+    return averaged, quantile_of(counts, config.threshold_quantile)
+
+
+def per_class(model: task.AnomalyModel, patients: list[task.PreparedPatient]) -> dict[str, float]:
+    """Return AUROC and AUPRC of each class against N, over all patients."""
+    scores = np.concatenate([task.patient_scores(model, patient) for patient in patients])
+    classes = np.concatenate([patient.classes for patient in patients])
+    result: dict[str, float] = {}
+    for name, positive in TASKS.items():
+        chosen = np.isin(classes, (aami.N, *positive))
+        is_positive = classes[chosen] != aami.N
+        result[f"{name}.auroc"] = auroc(scores[chosen], is_positive)
+        result[f"{name}.auprc"] = auprc(scores[chosen], is_positive)
+    return result
+
+
+def run(source: DataSource, config: AppConfig, client_count: int) -> dict[str, float]:
+    """Train one federation and test it once, after the last round (and untrained, for comparison)."""
+    clients = [task.client_patients(source, config, i, client_count) for i in range(client_count)]
+    tested = task.test_patients(source, config)
+    model = task.new_model(config)
+    untrained = per_class(model, tested)
+    state, threshold = OrderedDict(model.state_dict()), 0.0
+    started_s = time.perf_counter()
+    for number in range(1, config.num_server_rounds + 1):
+        state, threshold = federated_round(state, clients, config, number)
+    round_s = (time.perf_counter() - started_s) / config.num_server_rounds
+    model.load_state_dict(state)
+    started_s = time.perf_counter()
+    measured, _ = task.evaluate(model, tested, threshold)
+    evaluate_s = time.perf_counter() - started_s
+    return {
+        **{key: value for key, value in measured.items() if not key.startswith("patient.")},
+        **per_class(model, tested),
+        "untrained.svf.auroc": untrained["svf.auroc"],
+        "untrained.v.auroc": untrained["v.auroc"],
+        "train_s_per_round": round_s,
+        "evaluate_s": evaluate_s,
+    }
+
+
+def main() -> None:
+    """Run all seeds, print the table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=AppConfig().num_server_rounds)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--max-beats", type=int, default=0, help="beats per training patient; 0: all")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    _, source, _ = choose_source("mitdb", "none", "", 0)
+    model = task.new_model(AppConfig())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{options.clients} clients, {options.rounds} rounds, {parameters} parameters; test set DS2 less 202")
+    runs = []
+    for seed in options.seeds:
+        config = AppConfig(
+            num_server_rounds=options.rounds, data_max_beats_per_patient=options.max_beats, seed=seed
+        )
+        result = run(source, config, options.clients)
+        runs.append(result)
+        print(f"seed {seed}: " + "  ".join(f"{key} {value:.3f}" for key, value in result.items()), flush=True)
+    figures = {
+        key: {
+            "mean": float(np.mean([result[key] for result in runs])),
+            "sd": float(np.std([result[key] for result in runs], ddof=1)) if len(runs) > 1 else 0.0,
+        }
+        for key in runs[0]
+    }
+    conditions = {"clients": options.clients, "rounds": options.rounds, "seeds": options.seeds}
+    size = {"parameters": parameters, "model_bytes": 4 * parameters, "macs_per_beat": macs_per_beat(model)}
+    print(json.dumps({"benchmark": "arrhythmia", **conditions, **size, "figures": figures}))
+
+
+if __name__ == "__main__":
+    main()
