@@ -19,15 +19,17 @@ from fedgen import task
 from fedgen.config import AppConfig
 from fedgen.data import aami
 from fedgen.data.sources import DataSource, choose_source
+from fedgen.data.windows import PreparedPatient
 from fedgen.evaluation.metrics import POSITIVE_CLASSES, auprc, auroc
 from fedgen.evaluation.thresholds import combine, quantile_of
+from fedgen.models import AnomalyModel
 from fedgen.models.macs import macs_per_beat
 
 TASKS: dict[str, tuple[int, ...]] = {**POSITIVE_CLASSES, "s": (aami.S,), "f": (aami.F,)}
 
 
 def federated_round(
-    state: task.StateDict, clients: list[list[task.PreparedPatient]], config: AppConfig, server_round: int
+    state: task.StateDict, clients: list[list[PreparedPatient]], config: AppConfig, server_round: int
 ) -> tuple[task.StateDict, float]:
     """Return the averaged weights and the common threshold after one round of all clients."""
     results = [
@@ -42,7 +44,7 @@ def federated_round(
     return averaged, quantile_of(counts, config.threshold_quantile)
 
 
-def per_class(model: task.AnomalyModel, patients: list[task.PreparedPatient]) -> dict[str, float]:
+def per_class(model: AnomalyModel, patients: list[PreparedPatient]) -> dict[str, float]:
     """Return AUROC and AUPRC of each class against N, over all patients."""
     scores = np.concatenate([task.patient_scores(model, patient) for patient in patients])
     classes = np.concatenate([patient.classes for patient in patients])
@@ -96,9 +98,7 @@ def main() -> None:
     print(f"{options.clients} clients, {options.rounds} rounds, {parameters} parameters; test set DS2 less 202")
     runs = []
     for seed in options.seeds:
-        config = AppConfig(
-            num_server_rounds=options.rounds, data_max_beats_per_patient=options.max_beats, seed=seed
-        )
+        config = AppConfig(num_server_rounds=options.rounds, data_max_beats_per_patient=options.max_beats, seed=seed)
         result = run(source, config, options.clients)
         runs.append(result)
         print(f"seed {seed}: " + "  ".join(f"{key} {value:.3f}" for key, value in result.items()), flush=True)

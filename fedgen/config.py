@@ -59,9 +59,7 @@ class AppConfig:
         "Clients that must be connected before a round starts; after the deadline it starts without them.",
         minimum=1,
     )
-    data_source: str = _key(
-        "data.source", "mitdb", "Patients: MIT-BIH or simulated.", enum=["mitdb", "simulated"]
-    )
+    data_source: str = _key("data.source", "mitdb", "Patients: MIT-BIH or simulated.", enum=["mitdb", "simulated"])
     data_otherwise: str = _key(
         "data.otherwise",
         "none",
@@ -85,7 +83,7 @@ class AppConfig:
     )
     threshold_quantile: float = _key(
         "threshold.quantile",
-        0.95,
+        0.97,
         "A beat is called abnormal above this quantile of the clients' normal training scores.",
         exclusiveMinimum=0,
         exclusiveMaximum=1,

@@ -80,9 +80,7 @@ def main(grid: Grid, context: Context) -> None:
         DataError: The patient data cannot be had.
     """
     config = parse_config(context.run_config)
-    used, source, notice = choose_source(
-        config.data_source, config.data_otherwise, config.data_dir, config.seed
-    )
+    used, source, notice = choose_source(config.data_source, config.data_otherwise, config.data_dir, config.seed)
     if notice is not None:
         add_notice(context, notice)
     strategy = build_strategy(config)

@@ -66,9 +66,7 @@ def choose_beats(patient: PreparedPatient, limit: int) -> PreparedPatient:
     return patient.chosen(known[spread_out(len(known), limit)])
 
 
-def client_patients(
-    source: DataSource, config: AppConfig, partition: int, partitions: int
-) -> list[PreparedPatient]:
+def client_patients(source: DataSource, config: AppConfig, partition: int, partitions: int) -> list[PreparedPatient]:
     """Return the patients of one client, with as many beats each as the configuration asks for."""
     names = patients_of_client(source.train_patients(partitions), partition, partitions)
     return [choose_beats(source.prepared(name), config.data_max_beats_per_patient) for name in names]
@@ -83,10 +81,7 @@ def test_patients(source: DataSource, config: AppConfig) -> list[PreparedPatient
 def normal_beats(patients: list[PreparedPatient]) -> BeatBatch:
     """Return the beats annotated as normal, of all patients."""
     return concatenate(
-        [
-            batch_of(patient.chosen(np.flatnonzero(patient.classes == aami.N).astype(np.int64)))
-            for patient in patients
-        ]
+        [batch_of(patient.chosen(np.flatnonzero(patient.classes == aami.N).astype(np.int64))) for patient in patients]
     )
 
 

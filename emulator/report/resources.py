@@ -41,17 +41,9 @@ def links_section(tables: Tables, plan: Plan) -> str:
     used = links[links["bytes"] > 0]
     body = nothing("No link carried a byte.") if used.empty else chart(draw_links(links, plan), "fig-links")
     head = [
-        "link",
-        "direction",
-        "profile",
-        "training",
-        "streams",
-        "used",
-        "down",
-        "stalled transfers",
-        "data cost",
+        "link", "direction", "profile", "training", "streams", "used", "down", "stalled transfers", "data cost",
         "radio energy",
-    ]
+    ]  # fmt: skip
     rows = [
         [
             Cell(row["link"]), Cell(row["direction"]), Cell(row["profile"]), Cell(size(row["flow_bytes"]), True),
@@ -86,19 +78,9 @@ def energy_section(tables: Tables) -> str:
         "A device whose power is not known counts as unknown, never as zero."
     )
     head = [
-        "device",
-        "class",
-        "on",
-        "down",
-        "busy",
-        "sending",
-        "receiving",
-        "sent",
-        "received",
-        "jobs lost",
-        "energy",
+        "device", "class", "on", "down", "busy", "sending", "receiving", "sent", "received", "jobs lost", "energy",
         "stream radio",
-    ]
+    ]  # fmt: skip
     modelled = devices[devices["class"] != ""]
     rows = [_device_row(row) for row in modelled.head(MOST_ROWS).to_dict("records")]
     details = folded(
@@ -145,14 +127,8 @@ def _sites(devices: pd.DataFrame, links: pd.DataFrame) -> str:
             ]
         )  # fmt: skip
     head = [
-        "site",
-        "devices",
-        "energy (known)",
-        "devices unknown",
-        "longest down",
-        "data over its uplinks",
-        "data cost",
-    ]
+        "site", "devices", "energy (known)", "devices unknown", "longest down", "data over its uplinks", "data cost",
+    ]  # fmt: skip
     note = [f"Shown: {MOST_ROWS} of {len(groups)} sites."] if len(groups) > MOST_ROWS else []
     return limits(note) + table(
         "By site; the data are those of links that lead from the site towards the server", head, rows

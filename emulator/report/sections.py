@@ -54,15 +54,15 @@ def breakdown_section(tables: Tables) -> str:
     rounds = tables["rounds"]
     lead = (
         "Each column follows the round's critical path back from its end: the last client whose reply was used, "
-        "then the server. Transfers include the time they were stalled by outages; the pause before the next round is left out."
+        "then the server. Transfers include the time outages stalled them; the pause before the next round is left out."
     )
     head = ["round", "took", "then paused", "stalled", "replies", "failed", "late", "lost", "down", "up"]
     rows = [
         [
             Cell(str(row["round"]), True),
             Cell(format_duration(row["latency_s"]) + ("" if row["is_closed"] else " (not closed)"), True),
-            Cell(duration(row["pause_s"]), True),
-            Cell(duration(row["stalled_s"]), True), Cell(f"{row['replies']} of {row['addressed']}", True),
+            Cell(duration(row["pause_s"]), True), Cell(duration(row["stalled_s"]), True),
+            Cell(f"{row['replies']} of {row['addressed']}", True),
             Cell(str(row["failed"]), True), Cell(str(row["late"]), True),
             Cell(str(row["lost"]), True), Cell(size(row["bytes_down"]), True), Cell(size(row["bytes_up"]), True),
         ]

@@ -19,11 +19,6 @@ def assumptions_section(plan: Plan) -> str:
     ]
     lead = "Figures this run used that are estimates and not measurements. Weigh the results by them."
     body = table("Estimates used", ["of", "quantity", "value", "where it comes from"], rows)
-    more = (
-        [f"Shown: {MOST_ROWS} of {len(plan.assumptions)}; all are in plan.json."]
-        if len(plan.assumptions) > MOST_ROWS
-        else []
-    )
     return section("assumptions", "Assumptions", lead, row_limit(len(plan.assumptions), "plan.json") + body)
 
 

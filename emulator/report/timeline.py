@@ -14,7 +14,7 @@ from emulator.report.drawing import Drawing, Line, Rect, Text
 from emulator.units import format_bytes, format_duration
 
 MOST_ROWS: Final = 40
-MOST_BARS: Final = 4000
+MOST_BARS: Final = 3200
 _LEFT, _TOP, _ROW, _BAR = 170.0, 54.0, 24.0, 12.0
 _STALL: Final = "#00382a"
 

@@ -80,8 +80,7 @@ def _tree(plan: Plan) -> tuple[dict[str, list[str]], dict[str, int]]:
 
 def draw_network(plan: Plan, loads: Mapping[str, float] | None = None) -> tuple[Drawing, list[str]]:
     """Return the network and notes; ``loads`` holds bytes by link name (none: all links alike)."""
-    hidden = {node.name for node in plan.nodes if node.kind == "sensor"} if len(plan.nodes) > MOST_NODES else set()
-    notes = [f"{len(hidden)} sensors are not drawn."] if hidden else []
+    hidden, notes = _hidden(plan)
     kinds = [kind for kind in ("server", "client", "router", "sensor") if any(n.kind == kind for n in plan.nodes)]
     count = ", ".join(f"{sum(n.kind == kind for n in plan.nodes)} {kind}s" for kind in kinds)
     drawing = Drawing(style.WIDTH, _HEIGHT, f"Network of {plan.scenario}", f"{count}; {len(plan.links)} links.")
@@ -90,28 +89,47 @@ def draw_network(plan: Plan, loads: Mapping[str, float] | None = None) -> tuple[
         name: (style.WIDTH / 2 + x * radius_x, _HEIGHT / 2 + 14 + y * radius_y) for name, (x, y) in layout(plan).items()
     }
     most = max(loads.values(), default=0.0) if loads else 0.0
+    shown = [node for node in plan.nodes if node.name not in hidden]
+    scale = min(1.0, math.sqrt(80 / max(len(shown), 1)))
     for link in plan.links:
         if link.leaf not in hidden and link.root not in hidden:
-            drawing.add(_link(link, places, None if loads is None else loads.get(link.name, 0.0), most))
-    shown = [node for node in plan.nodes if node.name not in hidden]
-    small = 1.0 if len(shown) < 80 else 0.6
+            drawing.add(_link(link, places, None if loads is None else loads.get(link.name, 0.0), most, scale))
     for node in shown:
-        drawing.add(_node(node, *places[node.name], small))
+        drawing.add(_node(node, *places[node.name], 1.0 if node.kind == "server" else scale))
     _add_labels(drawing, shown, places)
     _add_legend(drawing, kinds, most)
     return drawing, notes
 
 
-def _link(link: Link, places: Mapping[str, tuple[float, float]], carried: float | None, most: float) -> Line:
+def _hidden(plan: Plan) -> tuple[set[str], list[str]]:
+    """Return the nodes not drawn in a large network: sensors first, then all but every n-th client."""
+    if len(plan.nodes) <= MOST_NODES:
+        return set(), []
+    hidden = {node.name for node in plan.nodes if node.kind == "sensor"}
+    notes = [f"{len(hidden)} sensors are not drawn."] if hidden else []
+    every = -(-len(plan.clients) // MOST_NODES)
+    if every > 1:
+        hidden |= {client.name for i, client in enumerate(plan.clients) if i % every}
+        notes.append(f"Of {len(plan.clients)} clients, one in {every} is drawn.")
+    return hidden, notes
+
+
+def _link(
+    link: Link, places: Mapping[str, tuple[float, float]], carried: float | None, most: float, scale: float
+) -> Line:
     rates = f"{format_rate(link.up[0].rate_bps)} up, {format_rate(link.down[0].rate_bps)} down at first"
     tip = f"{link.name} ({link.profile}): {rates}"
     ends = [places[link.leaf], places[link.root]]
     if carried is None:
-        return Line(ends, "#7b8794", 1.4, title=tip)
+        return Line(ends, "#7b8794", 1.4 * scale, title=tip)
     share = math.sqrt(carried / most) if most > 0 else 0.0
     colour = _BLUES[min(len(_BLUES) - 1, int(share * len(_BLUES)))] if carried > 0 else _IDLE
     return Line(
-        ends, colour, 1.0 + 6.0 * share, "" if carried > 0 else "3 3", f"{tip}; carried {format_bytes(carried)}"
+        ends,
+        colour,
+        (1.0 + 6.0 * share) * scale,
+        "" if carried > 0 else "3 3",
+        f"{tip}; carried {format_bytes(carried)}",
     )
 
 

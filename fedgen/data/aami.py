@@ -21,13 +21,58 @@ SYMBOL_TO_CLASS: dict[str, int] = {
 }
 """WFDB beat symbol to class code. Any other symbol marks something that is not a beat."""
 
-TRAIN_PATIENTS: tuple[str, ...] = tuple(
-    "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split()
+TRAIN_PATIENTS: tuple[str, ...] = (
+    # fmt: off
+    "101",
+    "106",
+    "108",
+    "109",
+    "112",
+    "114",
+    "115",
+    "116",
+    "118",
+    "119",
+    "122",
+    "124",
+    "201",
+    "203",
+    "205",
+    "207",
+    "208",
+    "209",
+    "215",
+    "220",
+    "223",
+    "230",
+    # fmt: on
 )
 """DS1: 22 records, shared over the clients."""
 
-TEST_PATIENTS: tuple[str, ...] = tuple(
-    "100 103 105 111 113 117 121 123 200 210 212 213 214 219 221 222 228 231 232 233 234".split()
+TEST_PATIENTS: tuple[str, ...] = (
+    # fmt: off
+    "100",
+    "103",
+    "105",
+    "111",
+    "113",
+    "117",
+    "121",
+    "123",
+    "200",
+    "210",
+    "212",
+    "213",
+    "214",
+    "219",
+    "221",
+    "222",
+    "228",
+    "231",
+    "232",
+    "233",
+    "234",
+    # fmt: on
 )
 """DS2 without 202, which is the same person as 201 in DS1: 21 records, held by the server."""
 

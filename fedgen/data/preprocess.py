@@ -85,9 +85,7 @@ def resample(signal: Signal, from_hz: float, to_hz: float) -> Signal:
     ratio = Fraction(to_hz / from_hz).limit_denominator(1000)
     if ratio == 1:
         return signal
-    return np.asarray(
-        resample_poly(signal, ratio.numerator, ratio.denominator, padtype="line"), dtype=np.float64
-    )
+    return np.asarray(resample_poly(signal, ratio.numerator, ratio.denominator, padtype="line"), dtype=np.float64)
 
 
 def clean(signal: Signal, from_hz: float, to_hz: float) -> Signal:

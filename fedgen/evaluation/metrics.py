@@ -50,9 +50,7 @@ def auprc(scores: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> float:
     return float(np.sum(np.diff(found, prepend=0) * precision) / positives)
 
 
-def at_threshold(
-    scores: NDArray[np.float64], is_positive: NDArray[np.bool_], threshold: float
-) -> dict[str, float]:
+def at_threshold(scores: NDArray[np.float64], is_positive: NDArray[np.bool_], threshold: float) -> dict[str, float]:
     """Return accuracy, precision, recall and F1 when scores above the threshold are called positive.
 
     Precision is left out when nothing is called positive, recall when nothing is; F1 is
@@ -73,9 +71,7 @@ def at_threshold(
     return result
 
 
-def task_metrics(
-    scores: NDArray[np.float64], classes: NDArray[np.int8], threshold: float | None
-) -> dict[str, float]:
+def task_metrics(scores: NDArray[np.float64], classes: NDArray[np.int8], threshold: float | None) -> dict[str, float]:
     """Measure every task of `POSITIVE_CLASSES`.
 
     Args:

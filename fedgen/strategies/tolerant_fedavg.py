@@ -162,9 +162,9 @@ class TolerantFedAvg(FedAvg):
 
 def _alike(replies: list[Message]) -> list[Message]:
     """Return the replies with the commonest set of metric names: names must agree to be averaged."""
-    names = [frozenset(*(record for record in reply.content.metric_records.values())) for reply in replies]
-    if not names:
+    if not replies:
         return []
+    names = [frozenset(next(iter(reply.content.metric_records.values()))) for reply in replies]
     commonest, _ = Counter(names).most_common(1)[0]
     return [reply for reply, own in zip(replies, names, strict=True) if own == commonest]
 

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from conftest import APPS, make_plan
+from engine_helpers import APPS, make_plan
 
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 

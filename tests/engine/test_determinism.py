@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import digest_of, emulate, make_plan
+from engine_helpers import digest_of, emulate, make_plan
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 

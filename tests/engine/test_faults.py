@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import DEVICE, make_plan
+from engine_helpers import DEVICE, make_plan
 
 from emulator.plan import Outage, PlacedFault
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import digest_of, emulate
+from engine_helpers import digest_of, emulate
 
 SCENARIO = Path(__file__).parents[1] / "scenarios" / "district_work.yaml"
 

@@ -56,9 +56,7 @@ class InProcessGrid(Grid):
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         raise AssertionError("not used by the app")
 
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         arrived = []
         for number, message in enumerate(messages):
             message.metadata.__dict__["_message_id"] = f"message-{number}"
@@ -103,9 +101,7 @@ def server_context() -> Any:
     """Return a function that makes the ServerApp's context."""
 
     def make(run_config: dict[str, Any]) -> Context:
-        return Context(
-            run_id=1, node_id=SERVER_NODE, node_config={}, state=RecordDict(), run_config=run_config
-        )
+        return Context(run_id=1, node_id=SERVER_NODE, node_config={}, state=RecordDict(), run_config=run_config)
 
     return make
 

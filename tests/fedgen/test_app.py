@@ -144,7 +144,7 @@ def test_server_report_starts_anew_when_it_was_taken_out(run: Any) -> None:
 def test_missing_data_stops_the_run(run: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fedgen.data.physionet.DATABASE_URL", "http://127.0.0.1:9/")
     monkeypatch.setattr("fedgen.data.mitdb.physionet.CONNECT_TIMEOUT_S", 2.0)
-    with pytest.raises(DataError, match="was not found in"):
+    with pytest.raises(DataError, match=r"was not found in"):
         run({"data.source": "mitdb", "data.dir": str(tmp_path)})
 
 
@@ -164,9 +164,7 @@ def test_client_evaluation(make_contexts: Any, grid_class: Any) -> None:
 
     contexts = make_contexts(RUN_CONFIG, CLIENTS)
     state = task.new_model(parse_config(RUN_CONFIG)).state_dict()
-    content = RecordDict(
-        {"arrays": ArrayRecord(dict(state)), "config": ConfigRecord({"server-round": 1})}
-    )
+    content = RecordDict({"arrays": ArrayRecord(dict(state)), "config": ConfigRecord({"server-round": 1})})
     message = Message(content=content, message_type="evaluate", dst_node_id=100)
     (reply,) = grid_class(client_app.app, contexts).send_and_receive([message])
     assert reply.content["metrics"]["num-examples"] == 40 * len(range(0, 22, 3))
@@ -175,5 +173,5 @@ def test_client_evaluation(make_contexts: Any, grid_class: Any) -> None:
 
 
 def test_bad_configuration_stops_the_run(run: Any) -> None:
-    with pytest.raises(ConfigError, match="model.kind is 'transformer'; allowed: conv-vae"):
+    with pytest.raises(ConfigError, match=r"model.kind is 'transformer'; allowed: conv-vae"):
         run({"model.kind": "transformer"})

@@ -34,8 +34,10 @@ def test_schema_names_what_the_registries_hold() -> None:
 
 def test_values_arrive_with_their_types() -> None:
     config = parse_config({"round-deadline-s": 30, "training.epochs": 3, "data.dir": "/x"})
-    assert config.round_deadline_s == 30.0 and isinstance(config.round_deadline_s, float)
-    assert config.training_epochs == 3 and config.data_dir == "/x"
+    assert config.round_deadline_s == 30.0
+    assert isinstance(config.round_deadline_s, float)
+    assert config.training_epochs == 3
+    assert config.data_dir == "/x"
 
 
 @pytest.mark.parametrize(

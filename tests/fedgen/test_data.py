@@ -23,10 +23,12 @@ DE_CHAZAL_DS1 = (45866, 944, 3788, 415, 8)
 
 
 def test_split_is_the_published_one() -> None:
-    assert len(aami.TRAIN_PATIENTS) == 22 and len(aami.TEST_PATIENTS) == 21
+    assert len(aami.TRAIN_PATIENTS) == 22
+    assert len(aami.TEST_PATIENTS) == 21
     everyone = {*aami.TRAIN_PATIENTS, *aami.TEST_PATIENTS, *aami.PACED_RECORDS, "202"}
     assert len(everyone) == 48 == len(physionet.ALL_RECORDS)
-    assert "201" in aami.TRAIN_PATIENTS and "202" not in aami.TEST_PATIENTS
+    assert "201" in aami.TRAIN_PATIENTS
+    assert "202" not in aami.TEST_PATIENTS
 
 
 def test_symbols_that_are_no_beats_are_skipped() -> None:
@@ -40,18 +42,20 @@ def test_every_patient_has_one_clinic_and_clinics_are_even(partitions: int) -> N
     shares = [patients_of_client(aami.TRAIN_PATIENTS, i, partitions) for i in range(partitions)]
     assert sorted(sum(shares, ())) == sorted(aami.TRAIN_PATIENTS)
     sizes = [len(share) for share in shares]
-    assert max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= 1
 
 
 @pytest.mark.parametrize(("partition", "partitions"), [(0, 23), (0, 0), (3, 3), (-1, 3)])
 def test_impossible_partitions_are_refused(partition: int, partitions: int) -> None:
-    with pytest.raises(DataError, match="num-partitions|partition-id"):
+    with pytest.raises(DataError, match=r"num-partitions|partition-id"):
         patients_of_client(aami.TRAIN_PATIENTS, partition, partitions)
 
 
 def test_simulated_patients_grow_with_the_clients() -> None:
     source = SimulatedSource(0)
-    assert len(source.train_patients(10)) == 22 and len(source.train_patients(1000)) == 1000
+    assert len(source.train_patients(10)) == 22
+    assert len(source.train_patients(1000)) == 1000
     assert not set(source.train_patients(1000)) & set(source.test_patients())
 
 
@@ -66,7 +70,8 @@ def test_totals_are_the_published_ones(mitdb_folder: Path) -> None:
         assert counts.tolist() == [int(published[record][name]) for name in aami.CLASS_NAMES], record
         totals += counts
     assert tuple(totals) == DE_CHAZAL_DS1
-    assert recording.sampling_hz == 360.0 and len(recording.signal_mv) == 650_000
+    assert recording.sampling_hz == 360.0
+    assert len(recording.signal_mv) == 650_000
 
 
 @pytest.mark.slow
@@ -94,31 +99,31 @@ def test_lead_is_found_by_name(mitdb_folder: Path) -> None:
     assert second.sig_name == ["MLII"]
     recording = mitdb.read_record(mitdb_folder, "114", sums)
     np.testing.assert_array_equal(recording.signal_mv, second.p_signal[:, 0])
-    with pytest.raises(DataError, match="102 has leads V5, V2, but not MLII"):
+    with pytest.raises(DataError, match=r"102 has leads V5, V2, but not MLII"):
         mitdb.read_record(mitdb_folder, "102", sums)
 
 
 def test_mitdb_windows_are_centred_on_beats(mitdb_folder: Path) -> None:
     source = MitdbSource(mitdb_folder, physionet.published_sums(mitdb_folder))
     prepared = source.prepared("101")
-    assert len(prepared.beats) == 1865 and prepared.raw_samples == 650_000
+    assert len(prepared.beats) == 1865
+    assert prepared.raw_samples == 650_000
     assert abs(int(np.argmax(prepared.template)) - 48) <= 3
 
 
-def test_environment_names_the_folder_or_its_parent(
-    mitdb_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_names_the_folder_or_its_parent(mitdb_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for named in (mitdb_folder, mitdb_folder.parent):
         monkeypatch.setenv("FEDGEN_DATA", str(named))
         assert mitdb.find("") == mitdb_folder
     monkeypatch.setenv("FEDGEN_DATA", str(mitdb_folder))
     assert mitdb.find("/nowhere/at/all") is None, "data.dir alone counts when it is given"
     used, _, notice = choose_source("mitdb", "simulated", "", 0)
-    assert used == "mitdb" and notice is None
+    assert used == "mitdb"
+    assert notice is None
 
 
 def test_unknown_source() -> None:
-    with pytest.raises(ConfigError, match="data.source is 'eicu'; allowed: mitdb, simulated"):
+    with pytest.raises(ConfigError, match=r"data.source is 'eicu'; allowed: mitdb, simulated"):
         open_source("eicu", "", 0)
 
 
@@ -131,7 +136,9 @@ def patient() -> PreparedPatient:
 def test_cache_gives_back_what_was_saved(tmp_path: Path, patient: PreparedPatient) -> None:
     cache.save(tmp_path / "deep" / "x.npz", patient)
     got = cache.load(tmp_path / "deep" / "x.npz")
-    assert got is not None and got.patient == "cached" and got.raw_samples == patient.raw_samples
+    assert got is not None
+    assert got.patient == "cached"
+    assert got.raw_samples == patient.raw_samples
     for name in ("beats", "template", "rhythm", "classes"):
         stored, original = getattr(got, name), getattr(patient, name)
         np.testing.assert_array_equal(stored, original)
@@ -141,7 +148,10 @@ def test_cache_gives_back_what_was_saved(tmp_path: Path, patient: PreparedPatien
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
 def test_damaged_cache_is_rebuilt_with_a_log_line(
-    tmp_path: Path, patient: PreparedPatient, damage: str, caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    patient: PreparedPatient,
+    damage: str,
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -161,7 +171,8 @@ def test_damaged_cache_is_rebuilt_with_a_log_line(
     monkeypatch.setattr(cache, "_in_memory", {})
     with caplog.at_level(logging.WARNING, logger="fedgen"):
         got = cache.load_or_prepare("digest", build)
-    assert len(built) == 2 and "preparing it again" in caplog.text
+    assert len(built) == 2
+    assert "preparing it again" in caplog.text
     np.testing.assert_array_equal(got.beats, patient.beats)
     monkeypatch.setattr(cache, "_in_memory", {})
     cache.load_or_prepare("digest", build)
@@ -200,5 +211,6 @@ def test_two_processes_may_write_the_same_file(tmp_path: Path) -> None:
         if path.is_file():
             assert cache.load(path) is not None, "a reader never sees half a file"
             seen += 1
-    assert all(writer.exitcode == 0 for writer in writers) and seen > 0
+    assert all(writer.exitcode == 0 for writer in writers)
+    assert seen > 0
     assert [entry.name for entry in tmp_path.iterdir()] == ["shared.npz"]

@@ -78,10 +78,11 @@ def test_a_second_download_fetches_nothing(publisher: Publisher, tmp_path: Path)
 
 def test_an_interrupted_download_goes_on_where_it_stopped(publisher: Publisher, tmp_path: Path) -> None:
     held_back = publisher.files.pop("101.dat")
-    with pytest.raises(DataError, match="404"):
+    with pytest.raises(DataError, match=r"404"):
         fetch(publisher, tmp_path)
     arrived = {path.name for path in tmp_path.iterdir()}
-    assert "100.dat" in arrived and "101.dat" not in arrived
+    assert "100.dat" in arrived
+    assert "101.dat" not in arrived
     publisher.files["101.dat"] = held_back
     publisher.asked.clear()
     fetch(publisher, tmp_path)
@@ -91,9 +92,10 @@ def test_an_interrupted_download_goes_on_where_it_stopped(publisher: Publisher, 
 def test_a_damaged_file_is_refused_and_leaves_nothing(publisher: Publisher, tmp_path: Path) -> None:
     whole = publisher.files["100.dat"]
     publisher.files["100.dat"] = whole[:-1] + b"?"
-    with pytest.raises(DataError, match="100.dat arrived damaged"):
+    with pytest.raises(DataError, match=r"100.dat arrived damaged"):
         fetch(publisher, tmp_path)
-    assert not (tmp_path / "100.dat").exists() and not list(tmp_path.glob("*.part"))
+    assert not (tmp_path / "100.dat").exists()
+    assert not list(tmp_path.glob("*.part"))
     publisher.files["100.dat"] = whole
     fetch(publisher, tmp_path)
 
@@ -112,7 +114,7 @@ def test_a_swapped_sums_file_is_caught(publisher: Publisher, tmp_path: Path) -> 
     wrong = hashlib.sha256(b"something else").hexdigest().encode()
     right = hashlib.sha256(honest["100.dat"]).hexdigest().encode()
     publisher.files[physionet.SUMS_FILE] = honest[physionet.SUMS_FILE].replace(right, wrong)
-    with pytest.raises(DataError, match="is not the sums file"):
+    with pytest.raises(DataError, match=r"is not the sums file"):
         fetch(publisher, tmp_path)
     publisher.files.update(honest)
     fetch(publisher, tmp_path)
@@ -123,10 +125,10 @@ def test_reading_notices_a_missing_or_altered_file(publisher: Publisher, tmp_pat
     sums = physionet.published_sums(tmp_path, publisher.digest)
     physionet.verify_record(tmp_path, "100", sums)
     (tmp_path / "100.dat").write_bytes(b"x")
-    with pytest.raises(DataError, match="100.dat is damaged or altered"):
+    with pytest.raises(DataError, match=r"100.dat is damaged or altered"):
         physionet.verify_record(tmp_path, "100", sums)
     (tmp_path / "100.dat").unlink()
-    with pytest.raises(DataError, match="100.dat is missing"):
+    with pytest.raises(DataError, match=r"100.dat is missing"):
         physionet.verify_record(tmp_path, "100", sums)
 
 

@@ -47,7 +47,8 @@ def model() -> AnomalyModel:
 def test_shapes_and_size(model: AnomalyModel, batch: BeatBatch) -> None:
     assert isinstance(model, ConvVae)
     seen = model(batch)
-    assert seen.beats.shape == batch.beats.shape and seen.rhythm.shape == batch.rhythm.shape
+    assert seen.beats.shape == batch.beats.shape
+    assert seen.rhythm.shape == batch.rhythm.shape
     assert seen.latent_mean.shape == seen.latent_log_variance.shape == (len(batch), 8)
     assert model.errors(batch).shape == (len(batch),)
     assert 50_000 <= sum(parameter.numel() for parameter in model.parameters()) <= 250_000
@@ -65,7 +66,7 @@ def test_initial_weights_follow_from_the_seed_and_leave_the_process_alone() -> N
 
 
 def test_unknown_model_is_refused() -> None:
-    with pytest.raises(ConfigError, match="model.kind is 'gan'; allowed: conv-vae"):
+    with pytest.raises(ConfigError, match=r"model.kind is 'gan'; allowed: conv-vae"):
         build_model("gan", latent=8, beta=1.0, seed=0)
 
 
@@ -103,7 +104,8 @@ def test_macs_of_single_layers_are_the_closed_forms() -> None:
     linear, grouped = nn.Linear(10, 4), nn.Conv1d(6, 9, 5, stride=2, groups=3)
     assert layer_macs(linear, linear(torch.zeros(1, 10))) == 40
     output = grouped(torch.zeros(1, 6, 21))
-    assert output.shape[-1] == 9 and layer_macs(grouped, output) == 9 * 9 * 2 * 5
+    assert output.shape[-1] == 9
+    assert layer_macs(grouped, output) == 9 * 9 * 2 * 5
     assert layer_macs(nn.ReLU(), torch.zeros(1, 3)) == 0
 
 
@@ -136,7 +138,7 @@ def test_training_lowers_the_loss_and_finds_premature_beats() -> None:
 def test_a_client_without_normal_beats_says_so() -> None:
     patient = prepare(simulate(1, "x", 60.0))
     abnormal = patient.chosen(np.flatnonzero(patient.classes != 0))
-    with pytest.raises(ValueError, match="client 4 has no normal beats"):
+    with pytest.raises(ValueError, match=r"client 4 has no normal beats"):
         task.train_client(
             OrderedDict(task.new_model(CONFIG).state_dict()), [abnormal], CONFIG, partition=4, server_round=1
         )
@@ -144,7 +146,8 @@ def test_a_client_without_normal_beats_says_so() -> None:
 
 def test_concatenated_batches_keep_their_rows(batch: BeatBatch) -> None:
     both = concatenate([batch.rows(slice(0, 3)), batch.rows(slice(3, 10))])
-    assert torch.equal(both.beats, batch.beats[:10]) and torch.equal(both.templates, batch.templates[:10])
+    assert torch.equal(both.beats, batch.beats[:10])
+    assert torch.equal(both.templates, batch.templates[:10])
 
 
 FRESH_PROCESS = """
@@ -172,11 +175,16 @@ def test_training_repeats_bit_by_bit_in_fresh_processes() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", FRESH_PROCESS, kind], capture_output=True, text=True, check=True, env=environment
+            [sys.executable, "-c", FRESH_PROCESS, kind],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
         ).stdout
         for kind in ("quiet", "busy")
     }
-    assert len(outputs) == 1 and len(outputs.pop().split()[0]) == 64
+    assert len(outputs) == 1
+    assert len(outputs.pop().split()[0]) == 64
 
 
 def test_training_depends_on_seed_client_and_round() -> None:
@@ -189,5 +197,6 @@ def test_training_depends_on_seed_client_and_round() -> None:
 
     base = trained(CONFIG, 0, 1)
     assert base == trained(CONFIG, 0, 1)
-    assert base != trained(CONFIG, 1, 1) and base != trained(CONFIG, 0, 2)
+    assert base != trained(CONFIG, 1, 1)
+    assert base != trained(CONFIG, 0, 2)
     assert base != trained(AppConfig(training_epochs=2, seed=2), 0, 1)

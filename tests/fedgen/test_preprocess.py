@@ -26,8 +26,10 @@ def sine(frequency_hz: float, hz: float = HZ) -> np.ndarray:
 
 
 def test_window_lengths_are_odd_and_nearest() -> None:
-    assert odd_length(0.2, 360.0) == 73 and odd_length(0.6, 360.0) == 217
-    assert odd_length(0.2, 180.0) == 37 and odd_length(0.001, 360.0) == 1
+    assert odd_length(0.2, 360.0) == 73
+    assert odd_length(0.6, 360.0) == 217
+    assert odd_length(0.2, 180.0) == 37
+    assert odd_length(0.001, 360.0) == 1
     assert all(odd_length(duration, 360.0) % 2 == 1 for duration in np.linspace(0.001, 1.0, 50))
 
 
@@ -50,9 +52,7 @@ def test_baseline_ignores_narrow_waves_and_follows_slow_ones() -> None:
 
 def test_a_filter_keeps_the_offset_invariance() -> None:
     signal = np.random.default_rng(0).standard_normal(len(TIME_S))
-    np.testing.assert_allclose(
-        remove_baseline(signal + 3.0, HZ), remove_baseline(signal, HZ), atol=1e-12
-    )
+    np.testing.assert_allclose(remove_baseline(signal + 3.0, HZ), remove_baseline(signal, HZ), atol=1e-12)
 
 
 @pytest.mark.parametrize(("frequency_hz", "gain"), [(5.0, 1.0), (15.0, 1.0), (40.0, 0.5), (100.0, 0.0)])

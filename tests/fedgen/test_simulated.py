@@ -33,7 +33,8 @@ def test_same_seed_and_name_give_the_same_patient() -> None:
 def test_every_patient_has_normal_and_premature_beats(recordings: list[Recording]) -> None:
     counts = np.array([np.bincount(recording.beat_classes, minlength=5) for recording in recordings])
     assert (counts[:, aami.N] > 150).all()
-    assert counts[:, aami.S].sum() > 30 and counts[:, aami.V].sum() > 60
+    assert counts[:, aami.S].sum() > 30
+    assert counts[:, aami.V].sum() > 60
     assert counts[:, [aami.F, aami.Q]].sum() == 0
     assert (counts[:, aami.N] / counts.sum(axis=1) > 0.7).all()
 
@@ -49,7 +50,8 @@ def test_premature_beats_come_early(recordings: list[Recording]) -> None:
     for recording in recordings:
         ratios = intervals_s(recording) / np.median(intervals_s(recording))
         classes = recording.beat_classes[1:]
-        assert (ratios[classes == aami.V] < 0.9).all() and (ratios[classes == aami.S] < 0.95).all()
+        assert (ratios[classes == aami.V] < 0.9).all()
+        assert (ratios[classes == aami.S] < 0.95).all()
         assert np.median(ratios[classes == aami.N]) == pytest.approx(1.0, abs=0.05)
 
 
@@ -86,7 +88,8 @@ def test_ventricular_beats_are_wide_and_supraventricular_ones_narrow(recordings:
         if min(counts[aami.V], counts[aami.S]) < 3:
             continue
         normal, ventricular, early = (width_and_height(recording, kind) for kind in (aami.N, aami.V, aami.S))
-        assert ventricular[0] > 1.5 * normal[0] and ventricular[1] > normal[1] * 0.9
+        assert ventricular[0] > 1.5 * normal[0]
+        assert ventricular[1] > normal[1] * 0.9
         assert early[0] == pytest.approx(normal[0], rel=0.35)
         compared += 1
     assert compared >= 4

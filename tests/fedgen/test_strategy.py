@@ -90,8 +90,10 @@ def test_average_is_that_of_fedavg() -> None:
     replies = answered(asked(plan))
     arrays, metrics = plan.aggregate_train(1, replies)
     expected_arrays, expected_metrics = FedAvg().aggregate_train(1, replies)
-    assert arrays is not None and metrics is not None
-    assert expected_arrays is not None and expected_metrics is not None
+    assert arrays is not None
+    assert metrics is not None
+    assert expected_arrays is not None
+    assert expected_metrics is not None
     for key in expected_arrays:
         np.testing.assert_array_equal(arrays[key].numpy(), expected_arrays[key].numpy())
     assert metrics["train-loss"] == expected_metrics["train-loss"]
@@ -103,7 +105,8 @@ def test_order_of_arrival_does_not_matter() -> None:
     replies = answered(asked(plan))
     first, _ = plan.aggregate_train(1, replies)
     second, _ = plan.aggregate_train(1, replies[::-1])
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert all(first[key].data == second[key].data for key in first)
 
 
@@ -123,9 +126,11 @@ def test_too_few_replies_keep_model_and_threshold() -> None:
     plan.aggregate_train(1, replies)
     before = plan.threshold
     arrays, metrics = plan.aggregate_train(2, replies[:2])
-    assert arrays is None and metrics is not None
+    assert arrays is None
+    assert metrics is not None
     assert dict(metrics) == {"round.replies": 2.0, "round.accepted": 0.0}
-    assert plan.threshold == before and plan.latest_round["round.accepted"] == 0.0
+    assert plan.threshold == before
+    assert plan.latest_round["round.accepted"] == 0.0
 
 
 def spoil(reply: Message, how: str) -> Message:
@@ -183,8 +188,11 @@ def test_an_unusable_reply_is_left_out(how: str) -> None:
     else:
         spoil(replies[1], how)
     got, metrics = plan.aggregate_train(2, replies)
-    assert got is not None and expected is not None and metrics is not None
-    assert metrics["round.replies"] == 3.0 and plan.threshold == expected_threshold
+    assert got is not None
+    assert expected is not None
+    assert metrics is not None
+    assert metrics["round.replies"] == 3.0
+    assert plan.threshold == expected_threshold
     for key in expected:
         np.testing.assert_array_equal(got[key].numpy(), expected[key].numpy())
 
@@ -205,7 +213,8 @@ def test_sample_follows_from_seed_and_round_only() -> None:
     first = [sampled(strategy(fraction_train=0.5), r) for r in range(1, 9)]
     random.seed(2)
     assert first == [sampled(strategy(fraction_train=0.5), r) for r in range(1, 9)]
-    assert all(len(nodes) == 2 for nodes in first) and len({tuple(nodes) for nodes in first}) > 1
+    assert all(len(nodes) == 2 for nodes in first)
+    assert len({tuple(nodes) for nodes in first}) > 1
     assert sampled(strategy(), 1) == sorted(NODES)
     assert len(sampled(strategy(fraction_train=0.01), 1)) == 1, "at least one node trains"
 
@@ -221,9 +230,11 @@ def test_waits_for_nodes_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> No
     plan = strategy(min_available_nodes=3)
     growing = NodeList([1], [1], [1, 2], [1, 2, 3])
     messages = list(plan.configure_train(1, weights(0), ConfigRecord(), growing))  # type: ignore[arg-type]
-    assert len(messages) == 3 and clock.now_s == 1003.0
+    assert len(messages) == 3
+    assert clock.now_s == 1003.0
     messages = list(plan.configure_train(2, weights(0), ConfigRecord(), NodeList([1])))  # type: ignore[arg-type]
-    assert len(messages) == 1 and clock.now_s == 1033.0
+    assert len(messages) == 1
+    assert clock.now_s == 1033.0
     nobody = NodeList([])
     assert list(plan.configure_train(3, weights(0), ConfigRecord(), nobody)) == []  # type: ignore[arg-type]
 

@@ -22,8 +22,10 @@ def test_window_holds_the_samples_around_the_centre() -> None:
 def test_windows_at_the_ends_repeat_the_end_values() -> None:
     signal = np.arange(1.0, 201.0)
     cut = windows.cut_windows(signal, np.array([0, 199]))
-    assert (cut[0, :48] == 1.0).all() and cut[0, 48] == 1.0
-    assert cut[1, 48] == 200.0 and (cut[1, 49:] == 200.0).all()
+    assert (cut[0, :48] == 1.0).all()
+    assert cut[0, 48] == 1.0
+    assert cut[1, 48] == 200.0
+    assert (cut[1, 49:] == 200.0).all()
 
 
 def test_template_is_the_median_of_the_first_300_beats() -> None:
@@ -41,7 +43,8 @@ def test_normalising_takes_out_gain_and_offset(gain: float, offset: float) -> No
     second = windows.normalise(gain * beats + offset, gain * template + offset)
     np.testing.assert_allclose(first, second, atol=1e-6)
     scaled = windows.normalise(template, template)
-    assert np.ptp(scaled) == pytest.approx(3.0) and np.mean(scaled) == pytest.approx(0.0, abs=1e-9)
+    assert np.ptp(scaled) == pytest.approx(3.0)
+    assert np.mean(scaled) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_flat_template_keeps_the_scale() -> None:
@@ -75,23 +78,26 @@ def test_rhythm_uses_no_interval_later_than_the_next() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_short_recordings_have_features(count: int) -> None:
     features = windows.rhythm_features(np.arange(count) * 250)
-    assert features.shape == (count, 3) and np.isfinite(features).all()
+    assert features.shape == (count, 3)
+    assert np.isfinite(features).all()
 
 
 def test_prepared_patient_fits_together() -> None:
     recording = simulate(3, "somebody", duration_s=60.0)
     prepared = windows.prepare(recording)
     count = len(recording.beat_samples)
-    assert prepared.beats.shape == (count, 128) and prepared.beats.dtype == np.float32
-    assert prepared.rhythm.shape == (count, 3) and prepared.template.shape == (128,)
+    assert prepared.beats.shape == (count, 128)
+    assert prepared.beats.dtype == np.float32
+    assert prepared.rhythm.shape == (count, 3)
+    assert prepared.template.shape == (128,)
     assert prepared.raw_samples == 60 * 360
     assert 43 <= int(np.argmax(np.abs(prepared.template))) <= 53, "the R peak stands in its place"
 
 
 def test_recording_refuses_what_does_not_fit() -> None:
-    with pytest.raises(ValueError, match="order of time"):
+    with pytest.raises(ValueError, match=r"order of time"):
         Recording("x", np.zeros(10), 360.0, np.array([5, 3]), np.zeros(2, dtype=np.int8))
-    with pytest.raises(ValueError, match="one class per beat"):
+    with pytest.raises(ValueError, match=r"one class per beat"):
         Recording("x", np.zeros(10), 360.0, np.array([3, 5]), np.zeros(3, dtype=np.int8))
 
 
@@ -101,5 +107,6 @@ def test_chosen_beats_are_distinct_in_order_and_spread(count: int, limit: int) -
     assert len(chosen) == (min(count, limit) if limit else count)
     assert (np.diff(chosen) >= 1).all()
     if len(chosen) > 1:
-        assert chosen[0] == 0 and chosen[-1] < count
+        assert chosen[0] == 0
+        assert chosen[-1] < count
         assert np.diff(chosen).max() - np.diff(chosen).min() <= 1
