@@ -3,6 +3,7 @@
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
@@ -55,7 +56,7 @@ def train(message: Message, context: Context) -> Message:
         patients,
         config,
         partition=partition,
-        server_round=int(message.content.config_records["config"]["server-round"]),  # type: ignore[arg-type]
+        server_round=cast(int, message.content.config_records["config"]["server-round"]),
     )
     content = RecordDict(
         {

@@ -3,7 +3,7 @@
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from fedgen.data.partition import patients_of_client
 from fedgen.data.sources import DataSource
 from fedgen.data.windows import PreparedPatient, spread_out
 from fedgen.evaluation.metrics import task_metrics
-from fedgen.evaluation.scores import anomaly_scores, reconstruction_errors
+from fedgen.evaluation.scores import SCORING_BATCH, anomaly_scores, reconstruction_errors
 from fedgen.evaluation.thresholds import histogram
 from fedgen.models import AnomalyModel, BeatBatch, batch_of, build_model, concatenate
-from fedgen.models.macs import macs_per_beat, training_memory_bytes
+from fedgen.models.macs import macs_per_beat, scoring_memory_bytes, training_memory_bytes
 from fedgen.work import WorkReport
 
 StateDict = OrderedDict[str, Tensor]
@@ -106,7 +106,7 @@ def fit(model: AnomalyModel, beats: BeatBatch, config: AppConfig, generator: tor
         for rows in torch.split(order, config.training_batch_size):
             loss = model.loss(beats.rows(rows), generator)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
             optimiser.step()
             total += loss.item() * len(rows)
         mean_loss = total / len(beats)
@@ -187,5 +187,8 @@ def evaluate(
     for patient, own in zip(patients, scores, strict=True):
         measured = task_metrics(own, patient.classes, threshold)
         result.update({f"patient.{patient.patient}.{key}": value for key, value in measured.items()})
-    work = WorkReport(infer_macs=float(macs_per_beat(model) * len(classes)))
-    return result, replace(work, peak_memory_bytes=float(training_memory_bytes(model, len(classes), 1)))
+    work = WorkReport(
+        infer_macs=float(macs_per_beat(model) * len(classes)),
+        peak_memory_bytes=float(scoring_memory_bytes(model, len(classes), SCORING_BATCH)),
+    )
+    return result, work

@@ -8,6 +8,7 @@ counts only, never measured time, so they are the same on every machine. Without
 
 import dataclasses
 from dataclasses import dataclass
+from typing import cast
 
 from flwr.app import ConfigRecord, Context
 
@@ -48,7 +49,8 @@ class WorkReport:
 
 def report_from(record: ConfigRecord) -> WorkReport:
     """Read a report back from a record."""
-    return WorkReport(**{field.name: float(record[field.name]) for field in dataclasses.fields(WorkReport)})  # type: ignore[arg-type]
+    values = {field.name: record[field.name] for field in dataclasses.fields(WorkReport)}
+    return WorkReport(**{name: float(cast(float, value)) for name, value in values.items()})
 
 
 def add_to_context(context: Context, report: WorkReport) -> None:

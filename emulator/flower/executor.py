@@ -6,6 +6,7 @@ runs in none of them. Results do not depend on the number of workers.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import queue
@@ -128,6 +129,7 @@ class Executor:
             self._done[job.key] = outcome
 
     def _start_worker(self) -> Connection:
+        gc.freeze()  # keeps the collector from writing to pages the worker shares with this process
         ours, theirs = _FORK.Pipe()
         process = _FORK.Process(
             target=_worker_main, args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path)

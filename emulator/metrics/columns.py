@@ -150,7 +150,12 @@ METRICS: Final = (
 PARTICIPATION: Final = (
     _ROUND,
     Column("node", "", "client", _TEXT),
-    Column("fate", "", "replied, late, failed, lost, down, open or idle", _TEXT),
+    Column(
+        "fate",
+        "",
+        "replied, late, failed, lost, down, open, away (not addressed and off) or idle (not addressed)",
+        _TEXT,
+    ),
     Column("reason", "", "why there was no reply", _TEXT),
 )
 

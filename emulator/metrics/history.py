@@ -26,10 +26,12 @@ _STRINGS = ("kind", "node", "peer", "link", "msg", "unit", "note")
 class Message:
     """One message to a client and what became of it.
 
-    ``fate`` is ``replied``, ``failed`` (an error came back), ``late`` (after the ServerApp stopped waiting), ``lost``
-    (dropped, or its work or a transfer was lost and no reply followed) or ``open``. ``settled_s`` is the time of the
-    row that
-    decided it.
+    Attributes:
+        fate: ``replied``, ``failed`` (an error came back), ``late`` (after the ServerApp stopped waiting), ``lost``
+            (dropped, or its work or a transfer was lost and no reply followed) or ``open``.
+        reason: Why there was no reply.
+        settled_s: Time of the row that decided its fate; for a reply, when the ServerApp was handed it.
+        arrived_s: When its upload ended; the ServerApp may be handed the reply much later, with all others.
     """
 
     msg: str
@@ -41,6 +43,7 @@ class Message:
     fate: str = OPEN
     reason: str = ""
     settled_s: float | None = None
+    arrived_s: float | None = None
 
 
 @dataclass
@@ -249,6 +252,9 @@ class _Reader:
             return
         transfer.ended_s, transfer.outcome, transfer.delivered_bytes = event.t_s, outcome, event.size_bytes or 0
         transfer.reason = event.note if outcome == "lost" else ""
+        message = self.history.messages.get(event.msg)
+        if message and outcome == "delivered" and transfer.direction == "upload":
+            message.arrived_s = event.t_s
 
     def _on_transfer_finished(self, event: Event) -> None:
         self._end_transfer(event, "delivered")

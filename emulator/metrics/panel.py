@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from emulator.metrics.names import metric_rank
 from emulator.metrics.path import PARTS
 from emulator.units import format_bytes, format_duration
 
@@ -18,7 +19,7 @@ PART_NAMES: Final = {
     "compute_s": "compute on the device",
     "upload_s": "upload",
     "server_s": "server",
-    "unanswered_s": "waiting for failed clients",
+    "unanswered_s": "waiting for missing clients",
     "other_s": "other",
 }
 """The parts of a round for people."""
@@ -123,20 +124,18 @@ def cost_text(cost: Mapping[str, Any]) -> str:
 
 def energy_text(energy: Mapping[str, Any]) -> str:
     """Return the energy for people, with the devices whose power is unknown."""
-    shares = [
-        f"{format_energy(energy[key])} {where}"
-        for key, where in (("sites_j", "at the sites"), ("server_j", "server"))
-        if energy[key] is not None
-    ]
-    known = ", ".join(shares) or "unknown"
-    return f"{known} (+ {energy['unknown']} of {energy['devices']} devices unknown)" if energy["unknown"] else known
+    sites = "unknown" if energy["sites_j"] is None else format_energy(energy["sites_j"])
+    unknown = energy["sites_unknown"]
+    more = f" (+ {unknown} device{'s' if unknown != 1 else ''} unknown)" if unknown and energy["sites_j"] else ""
+    server = "unknown" if energy["server_j"] is None else format_energy(energy["server_j"])
+    return f"{sites} at the sites{more}, server {server}"
 
 
 def format_energy(joules: float) -> str:
-    """Return ``joules`` for people: ``3.2 J``, ``12.4 Wh``, ``1.25 kWh`` (watt-hours from 1 Wh on)."""
+    """Return ``joules`` for people: ``3.2 J``, ``0.27 Wh``, ``1.25 kWh`` (watt-hours from 0.1 Wh on)."""
     if joules >= 3.6e6:
         return f"{joules / 3.6e6:.3g} kWh"
-    return f"{joules / 3600:.3g} Wh" if joules >= 3600 else f"{joules:.3g} J"
+    return f"{joules / 3600:.3g} Wh" if joules >= 360 else f"{joules:.3g} J"
 
 
 def _breakdown(summary: Mapping[str, Any]) -> RenderableType:
@@ -155,7 +154,7 @@ def _breakdown(summary: Mapping[str, Any]) -> RenderableType:
 def _quality(summary: Mapping[str, Any]) -> RenderableType:
     quality = summary["quality"]
     table = _table(("at end", "right"), ("best", "right"), ("in round", "right"), title="Model quality")
-    shown = sorted(quality, key=lambda name: (quality[name]["better"] == "lower", name))[:_METRICS_SHOWN]
+    shown = sorted(quality, key=metric_rank)[:_METRICS_SHOWN]
     for name in shown:
         found = quality[name]
         number = "-" if found["best_round"] is None else str(found["best_round"])

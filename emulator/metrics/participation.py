@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Final
 
 from emulator.metrics.history import OPEN, History, Message
-from emulator.metrics.spans import overlap_s
+from emulator.metrics.spans import covers, overlap_s
 from emulator.plan import Plan
 
 FATES: Final = {
@@ -16,6 +16,7 @@ FATES: Final = {
     "lost": "no reply came: its message, its work or a transfer was lost",
     "down": "no reply came, and the device was off for part of the time",
     "open": "the log ends before it was decided",
+    "away": "not addressed, and off when the round opened",
     "idle": "not addressed in this round",
 }
 """What each fate of a client in a round means."""
@@ -36,7 +37,14 @@ def round_fates(number: int, history: History, plan: Plan, messages: list[Messag
     for message in main_messages(messages):
         by_node[message.node].append((_fate(message, history, ended_s), message.reason))
     fates = {node: min(found, key=lambda pair: _WORST_FIRST.index(pair[0])) for node, found in by_node.items()}
-    return {client.name: fates.get(client.name, ("idle", "")) for client in plan.clients}
+    opened_s = history.rounds[number].opened_s if number in history.rounds else 0.0
+    return {
+        client.name: fates.get(client.name) or (_absence(client.name, opened_s, history), "") for client in plan.clients
+    }
+
+
+def _absence(node: str, opened_s: float, history: History) -> str:
+    return "away" if covers(history.down_spans(node), opened_s) else "idle"
 
 
 def _fate(message: Message, history: History, ended_s: float) -> str:

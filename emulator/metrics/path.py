@@ -3,13 +3,13 @@
 Definition. Stand at the time the round's work ended (``Round.ended_s``: its last reply, server work or metric) and
 look back:
 
-1. Take the reply, among the round's successful ones, that arrived last before here. Its client was the one waited
-   for. Its chain runs from the push of its message to the arrival of its reply and is split into ``download_s``,
-   ``compute_s`` and ``upload_s`` (from its transfers and jobs, stalls included), ``server_s`` (the server's own work
-   on that message) and ``wait_s`` (all the rest: the pause until the SuperNode's next poll, a node that was off, the
-   pause until the ServerApp's next pull).
+1. Take the reply, among the round's successful ones, that arrived last before here. Its client was the one waited for.
+   Its chain runs from the push of its message to the end of its upload and is split into ``download_s``, ``compute_s``
+   and ``upload_s`` (from its transfers and jobs, stalls included), ``server_s`` (the server's own work on that message)
+   and ``wait_s`` (all the rest: the pause until the SuperNode's next poll, a node that was off).
 2. The gap between that arrival and here is ``server_s`` where the server computed, ``unanswered_s`` where some
-   addressed client's error, late reply or silence was waited out, and ``other_s`` otherwise.
+   addressed client's error, late reply or silence was waited out, ``wait_s`` until the ServerApp was handed the reply
+   (its next pull), and ``other_s`` for what is left.
 3. Go to the push of that message and repeat (a round may hold several exchanges: train, evaluate, unmask).
 
 The seven parts are disjoint and cover the round, so they sum to its latency. What is left until the round closed,
@@ -67,21 +67,26 @@ def breakdown(found: Round, index: Index) -> dict[str, float]:
     """Return seconds by part, and ``stalled_s``; see the module docstring."""
     seconds = dict.fromkeys((*PARTS, "stalled_s"), 0.0)
     messages = index.by_round.get(found.number, [])
-    answered = sorted(
-        (message for message in messages if message.fate == "replied"), key=lambda each: each.settled_s or 0.0
-    )
-    arrivals = [message.settled_s or 0.0 for message in answered]
+    answered = sorted((message for message in messages if message.fate == "replied"), key=_arrival)
+    arrivals = [_arrival(message) for message in answered]
     here = found.ended_s
     while here > found.opened_s:
         message = _last_before(here, answered, arrivals, found.opened_s)
-        arrived = found.opened_s if message is None else (message.settled_s or 0.0)
-        _add_gap(seconds, (arrived, here), messages, index)
+        arrived = found.opened_s if message is None else _arrival(message)
+        handed = arrived if message is None else (message.settled_s or arrived)
+        _add_gap(seconds, (arrived, here), handed, messages, index)
         if message is None:
             break
         pushed = max(message.pushed_s, found.opened_s)
         _add_chain(seconds, (pushed, arrived), message, index)
         here = pushed
     return seconds
+
+
+def _arrival(message: Message) -> float:
+    """Return when the reply was complete at the server."""
+    settled = message.settled_s or 0.0
+    return settled if message.arrived_s is None else min(message.arrived_s, settled)
 
 
 def _last_before(here: float, answered: list[Message], arrivals: list[float], opened_s: float) -> Message | None:
@@ -95,7 +100,7 @@ def _last_before(here: float, answered: list[Message], arrivals: list[float], op
     return None
 
 
-def _add_gap(seconds: dict[str, float], gap: Span, messages: Iterable[Message], index: Index) -> None:
+def _add_gap(seconds: dict[str, float], gap: Span, handed: float, messages: Iterable[Message], index: Index) -> None:
     low, high = gap
     if high <= low:
         return
@@ -105,11 +110,13 @@ def _add_gap(seconds: dict[str, float], gap: Span, messages: Iterable[Message], 
     if missing:
         begins = max(low, min(message.pushed_s for message in missing))
         # Of a reply that never comes the ServerApp learns nothing: it waits as long as it waits at all.
-        settled = max((message.settled_s or high) if message.fate == "failed" else high for message in missing)
+        settled = max(_arrival(message) if message.fate == "failed" else high for message in missing)
         waited = subtract([(begins, max(begins, min(settled, high)))], work)
+    pulled = subtract([(low, max(low, min(handed, high)))], [*work, *waited])
     seconds["server_s"] += length(work)
     seconds["unanswered_s"] += length(waited)
-    seconds["other_s"] += max(0.0, high - low - length(work) - length(waited))
+    seconds["wait_s"] += length(pulled)
+    seconds["other_s"] += max(0.0, high - low - length(work) - length(waited) - length(pulled))
 
 
 def _add_chain(seconds: dict[str, float], chain: Span, message: Message, index: Index) -> None:

@@ -48,7 +48,7 @@ def round_rows(history: History, plan: Plan) -> list[dict[str, Any]]:
 def _counts(fates: dict[str, tuple[str, str]], clients: int) -> dict[str, Any]:
     count = Counter(fate for fate, _ in fates.values())
     return {
-        "addressed": sum(count.values()) - count["idle"],
+        "addressed": sum(count.values()) - count["idle"] - count["away"],
         "replies": count["replied"],
         "failed": count["failed"],
         "late": count["late"],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from emulator.metrics.history import History, read_history
+from emulator.metrics.names import ACCEPTED, is_bookkeeping, is_lower_better
 from emulator.metrics.panel import summary_panel
 from emulator.metrics.path import PARTS
 from emulator.metrics.round_rows import PATIENT_PREFIX
@@ -16,24 +17,7 @@ from emulator.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["is_lower_better", "summarise", "summary_panel"]
-
-_LOWER_IS_BETTER: Final = (
-    "loss", "mse", "mae", "rmse", "error", "ece", "brier", "mmd", "fid", "distance", "nll", "perplexity", "prd",
-)  # fmt: skip
-
-
-ACCEPTED: Final = "round.accepted"
-
-
-def is_lower_better(metric: str) -> bool:
-    """Return whether a smaller value of ``metric`` is better, judged by its name (loss, error, distance ...)."""
-    return any(word in metric.lower().replace("-", "_").split(".")[-1] for word in _LOWER_IS_BETTER)
-
-
-def is_bookkeeping(metric: str) -> bool:
-    """Return whether a metric is of the round's course (``round.replies``, ``num-examples``), not of the model."""
-    return f".{metric}".rpartition(".")[0].endswith(".round") or metric.endswith("num-examples")
+__all__ = ["summarise", "summary_panel"]
 
 
 def summarise(
@@ -128,6 +112,7 @@ def _energy(devices: pd.DataFrame) -> dict[str, Any]:
         "total_j": _sum(modelled["energy_j"]),
         "sites_j": _sum(modelled[modelled["kind"] != "server"]["energy_j"]),
         "server_j": _sum(modelled[modelled["kind"] == "server"]["energy_j"]),
+        "sites_unknown": int(modelled[modelled["kind"] != "server"]["energy_j"].isna().sum()),
         "devices": len(modelled),
         "unknown": int(modelled["energy_j"].isna().sum()),
         "stream_j": _sum(devices["stream_energy_j"]),

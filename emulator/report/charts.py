@@ -18,7 +18,7 @@ MOST_ROUNDS: Final = 120
 MOST_LINKS: Final = 24
 _LEGEND: Final = {
     "wait_s": "wait", "download_s": "download", "compute_s": "compute", "upload_s": "upload", "server_s": "server",
-    "unanswered_s": "waiting for failed clients", "other_s": "other",
+    "unanswered_s": "waiting for missing clients", "other_s": "other",
 }  # fmt: skip
 
 

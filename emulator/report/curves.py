@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from emulator.metrics.names import is_bookkeeping, is_lower_better, metric_rank
 from emulator.metrics.round_rows import PATIENT_PREFIX
-from emulator.metrics.summary import is_bookkeeping, is_lower_better
 from emulator.plan import Plan
 from emulator.report import style
 from emulator.report.drawing import Circle, Drawing, Line, Text
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MOST_SERIES: Final = len(style.SERIES)
 MOST_PANELS: Final = 9
-_FIRST: Final = ("auroc", "auprc", "f1", "accuracy", "sensitivity", "specificity")
 
 Curve = list[tuple[int | None, float, float]]
 """(round, virtual time in s, value) in order of time."""
@@ -40,16 +39,11 @@ def _is_quality(name: str) -> bool:
 
 def choose(curves: dict[str, Curve]) -> tuple[list[str], list[str]]:
     """Return the names of scores (0 to 1, higher is better) and of the rest, the best known first."""
-
-    def rank(name: str) -> tuple[int, str]:
-        last = name.split(".")[-1]
-        return (_FIRST.index(last) if last in _FIRST else len(_FIRST), name)
-
     scores = [
         name for name in curves if not is_lower_better(name) and all(0 <= value <= 1 for _, _, value in curves[name])
     ]
     rest = [name for name in curves if name not in scores]
-    return sorted(scores, key=rank), sorted(rest, key=lambda name: (not is_lower_better(name), name))
+    return sorted(scores, key=metric_rank), sorted(rest, key=lambda name: (not is_lower_better(name), name))
 
 
 def draw_quality(metrics: pd.DataFrame, plan: Plan) -> list[tuple[str, Drawing, list[str]]]:

@@ -16,7 +16,7 @@ from emulator.report.curves import draw_quality
 from emulator.report.drawing import Drawing
 from emulator.report.matrix import draw_participation
 from emulator.report.svg import to_svg
-from emulator.report.timeline import draw_timeline
+from emulator.report.timeline import draw_rounds, draw_timeline
 from emulator.report.topology import draw_network
 
 if TYPE_CHECKING:
@@ -44,11 +44,15 @@ def write_figures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     loads = {str(name): float(count) for name, count in tables["links"].groupby("link")["bytes"].sum().items()}
+    history = history or read_history(events, plan)
     drawings = {
-        "timeline": draw_timeline(history or read_history(events, plan), plan)[0],
+        "timeline": draw_timeline(history, plan)[0],
         "topology": draw_network(plan, loads)[0],
         "links": draw_links(tables["links"], plan)[0],
     }
+    closer = draw_rounds(history, plan)
+    if closer is not None:
+        drawings["timeline-rounds"] = closer[0]
     if len(tables["rounds"]):
         drawings["breakdown"] = draw_breakdown(tables["rounds"])[0]
         drawings["participation"] = draw_participation(tables["participation"])[0]

@@ -177,9 +177,9 @@ def key_figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def _energy_card(energy: Mapping[str, Any]) -> tuple[str, str, str]:
     known = "unknown" if energy["sites_j"] is None else format_energy(energy["sites_j"])
-    remarks = [] if energy["server_j"] is None else [f"server {format_energy(energy['server_j'])}"]
-    if energy["unknown"]:
-        remarks.append(f"{energy['unknown']} of {energy['devices']} devices unknown")
+    unknown = energy["sites_unknown"]
+    remarks = [f"{unknown} device{'s' if unknown != 1 else ''} unknown"] if unknown else []
+    remarks.append(f"server {'unknown' if energy['server_j'] is None else format_energy(energy['server_j'])}")
     return ("Energy at the sites", known, ", ".join(remarks))
 
 
@@ -192,5 +192,5 @@ def _quality_cards(quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for name in names:
         found = quality[name]
         where = f" in round {found['best_round']}" if found["best_round"] is not None else ""
-        cards.append((name, f"{found['end']:.3g}", f"at the end; best {found['best']:.3g}{where}"))
+        cards.append((name, f"{found['end']:.4g}", f"at the end; best {found['best']:.4g}{where}"))
     return cards

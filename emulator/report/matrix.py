@@ -21,6 +21,7 @@ LOOKS: Final = {
     "lost": ("#a8b1bc", "–", "#1f2933"),
     "down": ("#3f4753", "D", "#ffffff"),
     "open": ("#ffffff", "?", "#1f2933"),
+    "away": ("#c3cad3", "D", "#3f4753"),
     "idle": ("#f1f3f6", "", "#1f2933"),
 }
 """Colour, letter and letter's colour of each fate: it reads without colour too."""
@@ -72,7 +73,7 @@ def draw_participation(participation: pd.DataFrame) -> tuple[Drawing, list[str]]
 def _add_legend(drawing: Drawing, x: float, seen: set[str]) -> None:
     for fate, (colour, letter, ink) in LOOKS.items():
         if fate in seen:
-            label = {"idle": "not addressed", "open": "undecided"}.get(fate, fate)
+            label = {"idle": "not addressed", "away": "down, not addressed", "open": "undecided"}.get(fate, fate)
             drawing.add(Rect(x, 4, 18, 14, colour, stroke="#d5dae1", radius=2))
             drawing.add(
                 Text(x + 9, 15, letter, 10.5, ink, "middle", bold=True), Text(x + 24, 15, label, 11.5, style.SOFT)

@@ -66,7 +66,10 @@ def network_section(tables: Tables, plan: Plan) -> str:
     """Return the picture of the network with the bytes on its links."""
     totals = tables["links"].groupby("link")["bytes"].sum()
     loads = {str(name): float(count) for name, count in totals.items()}
-    lead = "The topology; a link is the thicker and darker the more bytes it carried, dashed where it carried none."
+    lead = (
+        "The topology; a link is the thicker and darker the more bytes it carried, dashed where it carried none. "
+        "Thin grey links carry sensor streams, which stay inside their site."
+    )
     return section("network", "Network", lead, chart(draw_network(plan, loads), "fig-network"))
 
 

@@ -24,7 +24,7 @@ from emulator.report.markup import (
     text,
 )
 from emulator.report.matrix import draw_participation, patient_values
-from emulator.report.timeline import draw_timeline
+from emulator.report.timeline import draw_rounds, draw_timeline
 from emulator.units import format_duration
 
 if TYPE_CHECKING:
@@ -46,7 +46,11 @@ def timeline_section(history: History, plan: Plan) -> str:
             buttons.append(f'<button type="button" aria-pressed="false" {reach}>{number}</button>')
     zoom = f'<div class="zoom">Round: {"".join(buttons)}</div>\n'
     lead = "What each device did and when. Hover over a bar for details; drag to look closer, double-click to go back."
-    return section("timeline", "Round time-line", lead, zoom + chart((drawing, notes), "fig-timeline"))
+    body = zoom + chart((drawing, notes), "fig-timeline")
+    closer = draw_rounds(history, plan) if len(history.rounds) > 1 else None
+    if closer is not None:
+        body += "<h3>Rounds side by side, each until its last reply</h3>\n" + chart(closer, "fig-rounds")
+    return section("timeline", "Round time-line", lead, body)
 
 
 def breakdown_section(tables: Tables) -> str:
@@ -102,15 +106,21 @@ def _patients(metrics: pd.DataFrame) -> str:
         return ""
     shown = patients[:MOST_PATIENTS]
     note = [f"Shown: {MOST_PATIENTS} of {len(patients)} patients; all are in tables/metrics.csv."]
+    # Whichever way fits the page: many patients go down, few go across.
+    is_across = len(shown) <= 16
+    down, across = (names, shown) if is_across else (shown, names)
     rows = []
-    for name in names:
-        cells = "".join(_patient_cell(values.get((patient, name))) for patient in shown)
+    for name in down:
+        pairs = [(other, name) if is_across else (name, other) for other in across]
+        cells = "".join(_patient_cell(values.get(pair)) for pair in pairs)
         rows.append(f'<tr><th scope="row">{text(name)}</th>{cells}</tr>')
-    head = "".join(f'<th scope="col" class="mid">{text(patient)}</th>' for patient in shown)
+    head = "".join(f'<th scope="col" class="mid">{text(name)}</th>' for name in across)
+    limit = limits(note if len(patients) > len(shown) else [])
     return (
-        f'<h3>Per test patient</h3>\n{limits(note if len(patients) > len(shown) else [])}<div class="scroll">'
-        '<table class="strip"><caption>Last value for each patient; the darker, the nearer to 1</caption>\n'
-        f'<thead><tr><th scope="col">patient</th>{head}</tr></thead>\n<tbody>\n{"".join(rows)}</tbody></table></div>\n'
+        f'<h3>Per test patient</h3>\n{limit}<div class="scroll"><table class="strip">'
+        "<caption>Last value for each patient; the darker, the nearer to 1</caption>\n"
+        f'<thead><tr><th scope="col">{"metric" if is_across else "patient"}</th>{head}</tr></thead>\n'
+        f"<tbody>\n{''.join(rows)}</tbody></table></div>\n"
     )
 
 

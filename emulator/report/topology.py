@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from emulator.plan import Link, Node, Plan
@@ -22,7 +23,7 @@ _FAN: Final = 0.2
 def layout(plan: Plan) -> dict[str, tuple[float, float]]:
     """Return a place for every node in the unit disc.
 
-    A node's ring is its number of hops from the server and its angle the middle of its subtree's share; sensors that
+    A node's ring is its number of hops from the middle and its angle the middle of its subtree's share; sensors that
     end a branch stand in a fan around the node they send to.
     """
     children, depth = _tree(plan)
@@ -33,7 +34,10 @@ def layout(plan: Plan) -> dict[str, tuple[float, float]]:
     rings = max((hops for name, hops in depth.items() if not is_leaf_sensor[name]), default=0) or 1
     reach = 1.0 - _FAN if any(is_leaf_sensor.values()) else 1.0
     places: dict[str, tuple[float, float]] = {}
-    todo = [(plan.server.name, -math.pi / 2, 1.5 * math.pi)]
+    root = next(name for name, hops in depth.items() if hops == 0)
+    # The first child stands at the top: the server, where the network hangs on the router behind it.
+    first = math.pi * weight[children[root][0]] / weight[root] if children[root] else 0.0
+    todo = [(root, -math.pi / 2 - first, 1.5 * math.pi - first)]
     while todo:
         name, low, high = todo.pop()
         angle, radius = (low + high) / 2, reach * (depth[name] / rings) ** 0.85
@@ -56,17 +60,22 @@ def _fan_out(places: dict[str, tuple[float, float]], parent: str, angle: float, 
 
 
 def _tree(plan: Plan) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Return children and depth of each node in the breadth-first tree from the server; strays hang on the server."""
+    """Return children and depth of each node in the breadth-first tree from the middle of the picture.
+
+    That is the server, or the router it hangs on where that is its only link. Nodes out of reach hang on the middle.
+    """
     neighbours: dict[str, list[str]] = defaultdict(list)
     for link in plan.links:
         neighbours[link.leaf].append(link.root)
         neighbours[link.root].append(link.leaf)
-    root = plan.server.name
+    beside = neighbours[plan.server.name]
+    is_behind_router = len(beside) == 1 and len(neighbours[beside[0]]) > 2
+    root = beside[0] if is_behind_router else plan.server.name
     children: dict[str, list[str]] = defaultdict(list)
     depth, queue = {root: 0}, deque([root])
     while queue:
         name = queue.popleft()
-        for other in sorted(neighbours[name]):
+        for other in sorted(neighbours[name], key=lambda name: (name != plan.server.name, name)):
             if other not in depth:
                 depth[other] = depth[name] + 1
                 children[name].append(other)
@@ -88,12 +97,17 @@ def draw_network(plan: Plan, loads: Mapping[str, float] | None = None) -> tuple[
     places = {
         name: (style.WIDTH / 2 + x * radius_x, _HEIGHT / 2 + 14 + y * radius_y) for name, (x, y) in layout(plan).items()
     }
-    most = max(loads.values(), default=0.0) if loads else 0.0
+    sensors = {node.name for node in plan.nodes if node.kind == "sensor"}
+    trunks = [link.name for link in plan.links if not sensors & {link.leaf, link.root}]
+    most = max((loads.get(name, 0.0) for name in trunks), default=0.0) if loads else 0.0
     shown = [node for node in plan.nodes if node.name not in hidden]
     scale = min(1.0, math.sqrt(80 / max(len(shown), 1)))
     for link in plan.links:
         if link.leaf not in hidden and link.root not in hidden:
-            drawing.add(_link(link, places, None if loads is None else loads.get(link.name, 0.0), most, scale))
+            carried = None if loads is None else loads.get(link.name, 0.0)
+            line = _link(link, places, carried, most, scale)
+            # A sensor's stream never leaves its site: drawn thin, whatever it carries.
+            drawing.add(replace(line, stroke=_IDLE, width=1.2 * scale) if sensors & {link.leaf, link.root} else line)
     for node in shown:
         drawing.add(_node(node, *places[node.name], 1.0 if node.kind == "server" else scale))
     _add_labels(drawing, shown, places)
@@ -122,7 +136,7 @@ def _link(
     ends = [places[link.leaf], places[link.root]]
     if carried is None:
         return Line(ends, "#7b8794", 1.4 * scale, title=tip)
-    share = math.sqrt(carried / most) if most > 0 else 0.0
+    share = min(1.0, math.sqrt(carried / most)) if most > 0 else 0.0
     colour = _BLUES[min(len(_BLUES) - 1, int(share * len(_BLUES)))] if carried > 0 else _IDLE
     return Line(
         ends,
@@ -156,7 +170,9 @@ def _add_labels(drawing: Drawing, shown: list[Node], places: Mapping[str, tuple[
         x, y = places[node.name]
         text = style.shorten(node.name, 22)
         if node.kind == "server":
-            drawing.add(Text(x, y + 30, text, 12, style.INK, "middle", bold=True, halo=True))
+            drawing.add(
+                Text(x, y - 20 if y < _HEIGHT / 2 else y + 30, text, 12, style.INK, "middle", bold=True, halo=True)
+            )
             continue
         is_right, is_low = x >= middle, y > _HEIGHT / 2 + 14
         if abs(x - middle) < abs(y - _HEIGHT / 2):

@@ -93,6 +93,7 @@ def save(path: Path, prepared: PreparedPatient) -> None:
         logger.warning("Prepared data of patient %s is not cached: %s", prepared.patient, error)
 
 
+PATIENTS_IN_MEMORY = 64
 _in_memory: dict[Path, PreparedPatient] = {}
 
 
@@ -101,7 +102,7 @@ def load_or_prepare(source_digest: str, build: Callable[[], PreparedPatient]) ->
 
     Args:
         source_digest: See `cache_key`.
-        build: Prepares the patient; called at most once per process and key.
+        build: Prepares the patient; called only if neither memory nor disk has it.
 
     Returns:
         The prepared patient. Its arrays are shared: do not change them.
@@ -112,5 +113,8 @@ def load_or_prepare(source_digest: str, build: Callable[[], PreparedPatient]) ->
         if prepared is None:
             prepared = build()
             save(path, prepared)
+        if len(_in_memory) >= PATIENTS_IN_MEMORY:
+            # The oldest goes: a process that plays a thousand clients must not hold all their patients.
+            del _in_memory[next(iter(_in_memory))]
         _in_memory[path] = prepared
     return _in_memory[path]

@@ -64,6 +64,16 @@ def activations_per_beat(model: AnomalyModel) -> int:
     return _walk(model)[1]
 
 
+def data_bytes(beats: int) -> int:
+    """Return the size of prepared beats in memory: window, template and rhythm features of each."""
+    return FLOAT_BYTES * beats * (2 * WINDOW_SAMPLES + RHYTHM_FEATURES)
+
+
+def parameter_bytes(model: AnomalyModel) -> int:
+    """Return the size of a model's weights."""
+    return FLOAT_BYTES * sum(parameter.numel() for parameter in model.parameters())
+
+
 def training_memory_bytes(model: AnomalyModel, beats: int, batch_size: int) -> int:
     """Estimate the most memory that training takes, without the process itself.
 
@@ -78,7 +88,20 @@ def training_memory_bytes(model: AnomalyModel, beats: int, batch_size: int) -> i
     Returns:
         Bytes. Left out: Python, torch, scratch space of the convolution kernels.
     """
-    data = beats * (2 * WINDOW_SAMPLES + RHYTHM_FEATURES)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     activations = 2 * min(batch_size, beats) * activations_per_beat(model)
-    return FLOAT_BYTES * (data + ADAM_COPIES * parameters + activations)
+    return data_bytes(beats) + ADAM_COPIES * parameter_bytes(model) + FLOAT_BYTES * activations
+
+
+def scoring_memory_bytes(model: AnomalyModel, beats: int, batch_size: int) -> int:
+    """Estimate the most memory that scoring takes: data arrays, weights, one batch's activations.
+
+    Args:
+        model: The model.
+        beats: Beats held in memory.
+        batch_size: Beats scored at a time.
+
+    Returns:
+        Bytes. An upper bound: a layer's values may be dropped once the next layer has read them.
+    """
+    activations = min(batch_size, beats) * activations_per_beat(model)
+    return data_bytes(beats) + parameter_bytes(model) + FLOAT_BYTES * activations

@@ -3,7 +3,9 @@
 
 import dataclasses
 import json
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +81,29 @@ def test_boundaries_follow_the_schema() -> None:
             if bound in rule:
                 with pytest.raises(ConfigError):
                     parse_config({key: rule[bound]})
+
+
+def flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested TOML tables with dotted keys, as Flower does."""
+    result: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            result.update(flat(value, f"{prefix}{key}."))
+        else:
+            result[prefix + key] = value
+    return result
+
+
+def test_the_block_in_the_readme_holds_the_defaults() -> None:
+    text = (Path(fedgen.__file__).parent / "README.md").read_text()
+    block = tomllib.loads(text.split("```toml\n")[1].split("```")[0])
+    defaults = {field.metadata["key"]: field.default for field in dataclasses.fields(AppConfig)}
+    assert flat(block["tool"]["flwr"]["app"]["config"]) == defaults
+    assert all(f"| `{key}` |" in text for key in defaults)
+
+
+def test_the_installed_app_runs_with_the_defaults() -> None:
+    project = tomllib.loads((Path(fedgen.__file__).parents[1] / "pyproject.toml").read_text())
+    app = project["tool"]["flwr"]["app"]
+    assert parse_config(flat(app["config"])) == AppConfig()
+    assert app["components"] == {"serverapp": "fedgen.server_app:app", "clientapp": "fedgen.client_app:app"}

@@ -214,3 +214,15 @@ def test_two_processes_may_write_the_same_file(tmp_path: Path) -> None:
     assert all(writer.exitcode == 0 for writer in writers)
     assert seen > 0
     assert [entry.name for entry in tmp_path.iterdir()] == ["shared.npz"]
+
+
+def test_memory_holds_a_limited_number_of_patients(
+    tmp_path: Path, patient: PreparedPatient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "_in_memory", {})
+    monkeypatch.setattr(cache, "PATIENTS_IN_MEMORY", 3)
+    for name in "abcde":
+        assert cache.load_or_prepare(name, lambda: patient) is patient
+    assert len(cache._in_memory) == 3
+    assert cache.load_or_prepare("a", lambda: pytest.fail("it is on disk")) is not patient

@@ -26,6 +26,7 @@ from fedgen.models.macs import (
     blank_batch,
     layer_macs,
     macs_per_beat,
+    scoring_memory_bytes,
     training_memory_bytes,
 )
 
@@ -116,6 +117,8 @@ def test_memory_estimate_grows_with_what_it_counts(model: AnomalyModel) -> None:
     assert training_memory_bytes(model, 1000, 65) - base == 4 * 2 * activations_per_beat(model)
     assert base > 16 * parameters
     assert training_memory_bytes(model, 10, 64) < base, "a batch is never larger than the data"
+    scoring = scoring_memory_bytes(model, 1000, 64)
+    assert base - scoring == 3 * 4 * parameters + 4 * 64 * activations_per_beat(model)
 
 
 def test_training_lowers_the_loss_and_finds_premature_beats() -> None:

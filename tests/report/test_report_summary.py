@@ -12,8 +12,8 @@ from rich.console import Console
 
 from emulator.events import Event
 from emulator.metrics import build_tables, summarise, summary_panel
+from emulator.metrics.names import is_bookkeeping, is_lower_better, metric_rank
 from emulator.metrics.panel import format_energy
-from emulator.metrics.summary import is_bookkeeping, is_lower_better
 
 
 def summary_of(events, plan):
@@ -36,7 +36,7 @@ def test_figures(summary):
     rounds = summary["rounds"]
     assert (rounds["planned"], rounds["opened"], rounds["closed"], rounds["accepted"]) == (3, 3, 3, 2)
     assert rounds["latency_median_s"] == 60  # of 58, 78 and 60
-    assert rounds["breakdown_share"]["unanswered_s"] == pytest.approx(90 / (58 + 78 + 60))
+    assert rounds["breakdown_share"]["unanswered_s"] == pytest.approx(92 / (58 + 78 + 60))
     assert rounds["participation_mean"] == pytest.approx((1 + 0.5 + 0) / 3)
     assert summary["bytes"]["down_per_round"] == 2000
     assert summary["bytes"]["up_per_round"] == pytest.approx((1800 + 900 + 300) / 3)
@@ -64,8 +64,10 @@ def test_quality_knows_which_way_is_better(summary):
     assert "patient.100.svf.auroc" not in summary["quality"]
     assert is_lower_better("train.train-loss")
     assert not is_lower_better("v.f1")
+    assert not is_lower_better("mean-confidence")
     assert is_bookkeeping("train.round.accepted")
     assert not is_bookkeeping("svf.auroc")
+    assert sorted(["loss", "threshold", "v.f1", "v.auroc"], key=metric_rank) == ["v.auroc", "v.f1", "threshold", "loss"]
 
 
 def test_accepted_rounds_by_the_apps_own_word(tmp_path):
@@ -99,7 +101,7 @@ def test_panel_fits_80_columns_without_colour_and_notices_are_loud(summary):
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "! simulated data <b>was</b> used" in text
     assert text.index("NOTICE") < text.index("Rounds accepted")
-    assert "1 of 4 devices unknown" in text
+    assert "(+ 1 device unknown), server 4.32 Wh" in text
 
 
 def test_panel_says_that_a_run_was_cut_short(tmp_path):
@@ -122,6 +124,8 @@ def test_empty_log():
     assert found["energy"]["by_class"]["gateway"]["unknown"] in (0, 1, 2)
 
 
-@pytest.mark.parametrize(("joules", "text"), [(0.5, "0.5 J"), (3599, "3.6e+03 J"), (7200, "2 Wh"), (7.2e6, "2 kWh")])
+@pytest.mark.parametrize(
+    ("joules", "text"), [(0.5, "0.5 J"), (359, "359 J"), (1800, "0.5 Wh"), (7200, "2 Wh"), (7.2e6, "2 kWh")]
+)
 def test_energy_for_people(joules, text):
     assert format_energy(joules) == text

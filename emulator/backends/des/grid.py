@@ -46,6 +46,7 @@ class VirtualGrid(Grid):
         self._rounds = rounds
         self._deliveries: dict[str, Delivery] = {}
         self._idle_calls = 0
+        self._last_question = ""
         self.failure: Exception | None = None
         self.on_push: Callable[[int, Message], None] = lambda _round, _message: None
 
@@ -134,6 +135,8 @@ class VirtualGrid(Grid):
                 self._server_work.restart()
 
     def _watch_for_standstill(self, call: str) -> None:
+        if not call.startswith("time."):
+            self._last_question = call
         if self._world.env.peek() < math.inf:
             self._idle_calls = 0
             return
@@ -141,7 +144,7 @@ class VirtualGrid(Grid):
         if self._idle_calls > IDLE_CALLS:
             raise Stalled(
                 f"the ServerApp waits in vain: nothing more can happen after virtual time {self._world.now_s:.0f} s, but it "
-                f"keeps calling {call}; {self._world.waiting_for()}. Ask for fewer nodes or give a timeout"
+                f"keeps calling {self._last_question or call}; {self._world.waiting_for()}. Ask for fewer nodes or give a timeout"
             )
 
     def _push(self, messages: list[Message]) -> list[Delivery]:

@@ -22,7 +22,7 @@ def main(grid: Grid, context: Context) -> None:
     nodes = int(config["min-nodes"])
     strategy = getattr(strategies, config["strategy"])(
         fraction_train=config["fraction-train"],
-        fraction_evaluate=config["fraction-train"],
+        fraction_evaluate=config["fraction-train"] if config["evaluate"] else 0.0,
         min_train_nodes=nodes,
         min_evaluate_nodes=nodes,
         min_available_nodes=nodes,

@@ -1,0 +1,68 @@
+"""The Grid's edges: a clock that can no longer move, the horizon, and messages that nobody answers."""
+
+from dataclasses import replace
+
+import pytest
+from engine_helpers import make_plan
+
+from emulator.errors import RunFailed, Stalled
+from emulator.plan import Outage
+
+
+def test_waiting_for_more_nodes_than_there_are_is_told_at_once(run_plan):
+    plan = make_plan("numpy_app", 2, config={"min-nodes": 3})
+    with pytest.raises(Stalled, match=r"nothing more can happen.*get_node_ids.*2 of 2 nodes listed"):
+        run_plan(plan)
+
+
+def test_waiting_for_a_node_that_comes_later_goes_on(run_plan):
+    plan = make_plan("numpy_app", 3, config={"min-nodes": 3, "num-server-rounds": 1}, outages=(Outage(0.0, 5000.0, "client-00", "off"),))
+    outcome = run_plan(plan)
+    assert outcome.rows("round_opened")[0].t_s >= 5030.0
+    assert outcome.rows("round_closed")[0].value == 3
+
+
+def test_horizon_ends_the_run_with_advice(run_plan):
+    plan = make_plan("numpy_app", 2, config={"min-nodes": 2, "num-server-rounds": 50}, horizon_s=100.0)
+    with pytest.raises(RunFailed, match=r"passed the scenario's horizon of 1 min 40 s.*Raise clock.horizon"):
+        run_plan(plan)
+
+
+def test_timeout_is_virtual_and_ends_on_flowers_poll_grid(run_plan):
+    config = {"min-nodes": 2, "num-server-rounds": 1, "timeout-s": 100.0, "evaluate": False}
+    outcome = run_plan(make_plan("numpy_app", 2, config=config, outages=(Outage(1.0, 80000.0, "client-00", "off"),)))
+    opened, closed = outcome.rows("round_opened")[0].t_s, outcome.rows("round_closed")[0].t_s
+    # HttpGrid pulls, sleeps 3 s, and looks at its clock: 34 pauses of 3 s are the first that reach 100 s
+    assert closed - opened == pytest.approx(102.0, abs=0.1)
+
+
+def test_message_without_timeout_is_answered_by_its_time_to_live(run_plan):
+    plan = make_plan("loop_app", 3, outages=(Outage(12.0, 80000.0, "client-00", "off"),))
+    crashed = run_plan(replace(plan, outages=(Outage(12.0, 12.5, "client-00", "off"),)))
+    assert crashed.status == "finished"
+
+
+def test_polling_loop_without_sleep_still_moves_the_clock(run_plan, tmp_path):
+    app = tmp_path / "eager_app"
+    (app / "eager_app").mkdir(parents=True)
+    (app / "pyproject.toml").write_text(
+        '[tool.flwr.app.components]\nserverapp = "eager_app.both:server"\nclientapp = "eager_app.both:client"\n'
+    )
+    (app / "eager_app" / "__init__.py").write_text("")
+    (app / "eager_app" / "both.py").write_text(
+        "from flwr.app import Message, RecordDict\n"
+        "from flwr.clientapp import ClientApp\n"
+        "from flwr.serverapp import ServerApp\n"
+        "client, server = ClientApp(), ServerApp()\n"
+        "@client.query()\n"
+        "def query(message, context):\n"
+        "    return Message(RecordDict(), reply_to=message)\n"
+        "@server.main()\n"
+        "def main(grid, context):\n"
+        "    waiting = set(grid.push_messages([Message(RecordDict(), n, 'query') for n in grid.get_node_ids()]))\n"
+        "    while waiting:\n"
+        "        waiting -= {m.metadata.reply_to_message_id for m in grid.pull_messages(waiting)}\n"
+    )
+    plan = make_plan("numpy_app", 2)
+    outcome = run_plan(replace(plan, app=replace(plan.app, path=str(app), run_config={})))
+    assert len(outcome.rows("reply_received")) == 2
