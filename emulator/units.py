@@ -93,4 +93,4 @@ def format_rate(bps: float) -> str:
     for prefix, scale in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
         if abs(bps) >= scale:
             return f"{bps / scale:.3g} {prefix}"
-    return f"{bps:.0f} bit/s"
+    return f"{bps:.3g} bit/s"

@@ -14,7 +14,7 @@ from emulator.report.drawing import Drawing, Line, Rect, Text
 from emulator.units import format_bytes, format_duration
 
 MOST_ROWS: Final = 40
-MOST_BARS: Final = 3200
+MOST_BARS: Final = 2400
 MOST_PANES: Final = 12
 _LEFT, _TOP, _ROW, _BAR, _GAP = 170.0, 54.0, 24.0, 12.0, 8.0
 _PLOT: Final = style.WIDTH - _LEFT - 16
@@ -62,7 +62,7 @@ def draw_rounds(history: History, plan: Plan) -> tuple[Drawing, list[str]] | Non
         pane.add_rows({number})
         pane.add_caption()
         left += width + _GAP
-    return drawing, [f"Shown: every {every}. round."] if every > 1 else []
+    return drawing, [f"Shown: one round in {every}."] if every > 1 else []
 
 
 def _choose_clients(history: History, plan: Plan) -> tuple[list[Node], list[str]]:
