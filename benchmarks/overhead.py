@@ -28,7 +28,18 @@ def measure(scenario: str, workers: int, extra: list[str]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.perf_counter()
-        command = [sys.executable, "-m", "emulator.cli", scenario, "--out", out, "--run", "bench", "--workers", str(workers)]
+        command = [
+            sys.executable,
+            "-m",
+            "emulator.cli",
+            scenario,
+            "--out",
+            out,
+            "--run",
+            "bench",
+            "--workers",
+            str(workers),
+        ]
         subprocess.run([*command, *extra], check=True, stdout=subprocess.DEVNULL)
         wall_s = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -36,7 +47,13 @@ def measure(scenario: str, workers: int, extra: list[str]) -> dict[str, float]:
         cost = status["host_cost"]
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         inside_s = cost["client_cpu_s"] + cost["server_cpu_s"]
-        return {"workers": workers, "wall_s": wall_s, "cpu_s": cpu_s, "inside_s": inside_s, "overhead": cpu_s / inside_s}
+        return {
+            "workers": workers,
+            "wall_s": wall_s,
+            "cpu_s": cpu_s,
+            "inside_s": inside_s,
+            "overhead": cpu_s / inside_s,
+        }
 
 
 def main() -> None:
@@ -51,7 +68,9 @@ def main() -> None:
     print(f"{'workers':>7} {'wall s':>8} {'cpu s':>8} {'inside s':>9} {'overhead':>9}")
     runs = [measure(options.scenario, workers, extra) for _ in range(options.repeats) for workers in (1, 2)]
     for run in runs:
-        print(f"{run['workers']:7.0f} {run['wall_s']:8.1f} {run['cpu_s']:8.1f} {run['inside_s']:9.1f} {run['overhead']:9.3f}")
+        print(
+            f"{run['workers']:7.0f} {run['wall_s']:8.1f} {run['cpu_s']:8.1f} {run['inside_s']:9.1f} {run['overhead']:9.3f}"
+        )
     best = {workers: min((r for r in runs if r["workers"] == workers), key=lambda r: r["wall_s"]) for workers in (1, 2)}
     figures = {
         "overhead_1_worker": round(best[1]["overhead"], 4),

@@ -88,9 +88,7 @@ def _resume(arguments: list[str]) -> int:
     from emulator import runner
 
     return _with_progress(
-        lambda **hooks: runner.resume(
-            options.run, workers=options.workers, with_report=not options.no_report, **hooks
-        )
+        lambda **hooks: runner.resume(options.run, workers=options.workers, with_report=not options.no_report, **hooks)
     )
 
 
@@ -103,7 +101,9 @@ def _with_progress(action: Callable[..., Any]) -> int:
     progress: list[LiveProgress | PlainProgress] = []
 
     def on_start(plan: Any, folder: Any) -> list[Any]:
-        console.print(f"[bold]{escape(plan.scenario)}[/]  seed {plan.seed}, {len(plan.clients)} clients -> {folder.path}")
+        console.print(
+            f"[bold]{escape(plan.scenario)}[/]  seed {plan.seed}, {len(plan.clients)} clients -> {folder.path}"
+        )
         kind = LiveProgress if console.is_terminal else PlainProgress
         progress.append(kind(RunView(plan), console))
         progress[0].__enter__()

@@ -98,7 +98,7 @@ class EventLog:
         t_s: float,
         kind: str,
         *,
-        round: int | None = None,  # noqa: A002 - the column's name
+        round: int | None = None,
         node: str = "",
         peer: str = "",
         link: str = "",
@@ -164,7 +164,9 @@ def _to_table(rows: list[Event]) -> pa.Table:
     import pyarrow as pa
 
     columns = zip(*rows, strict=True)
-    return pa.Table.from_arrays([_to_array(column, field.type) for column, field in zip(columns, _schema(), strict=True)], schema=_schema())
+    return pa.Table.from_arrays(
+        [_to_array(column, field.type) for column, field in zip(columns, _schema(), strict=True)], schema=_schema()
+    )
 
 
 def _to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

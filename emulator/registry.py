@@ -33,9 +33,7 @@ def find_plugin(name: str, builtin: Mapping[str, Plugin], *, group: str) -> Plug
     if name in installed:
         return cast(Plugin, installed[name].load())
     known = sorted({*builtin, *installed})
-    raise ValueError(
-        f"got {name!r}; allowed: {', '.join(known)}, or 'package.module:function'{nearest(name, known)}"
-    )
+    raise ValueError(f"got {name!r}; allowed: {', '.join(known)}, or 'package.module:function'{nearest(name, known)}")
 
 
 def _load_reference(reference: str) -> Plugin:

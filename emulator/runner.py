@@ -100,7 +100,13 @@ def run(
     folder.write_status("interrupted")
     measured_in = path.parent if RunFolder(path.parent).plan.is_file() else None
     return _carry_out(
-        folder, plan, workers=workers, measured_in=measured_in, with_report=with_report, on_start=on_start, on_stage=on_stage
+        folder,
+        plan,
+        workers=workers,
+        measured_in=measured_in,
+        with_report=with_report,
+        on_start=on_start,
+        on_stage=on_stage,
     )
 
 
@@ -122,7 +128,9 @@ def resume(
     if state == "finished":
         raise UsageError(f"{folder.path} is finished; nothing is left to resume")
     if folder.is_running():
-        raise UsageError(f"{folder.path} is still being written by process {folder.read_status()['pid']}; wait or end it")
+        raise UsageError(
+            f"{folder.path} is still being written by process {folder.read_status()['pid']}; wait or end it"
+        )
     plan = plan_from_json(folder.plan.read_bytes())
     before = folder.path / "events-before"
     if folder.events.exists():
@@ -130,7 +138,13 @@ def resume(
         folder.events.rename(before)
     folder.write_status("interrupted")
     result = _carry_out(
-        folder, plan, workers=workers, measured_in=folder.path, with_report=with_report, on_start=on_start, on_stage=on_stage
+        folder,
+        plan,
+        workers=workers,
+        measured_in=folder.path,
+        with_report=with_report,
+        on_start=on_start,
+        on_stage=on_stage,
     )
     shutil.rmtree(before, ignore_errors=True)
     return result
@@ -165,14 +179,12 @@ def _carry_out(
     return Result(folder.path, state, log.digest, summary)
 
 
-def _publish(
-    folder: RunFolder, plan: Plan, *, with_report: bool, on_stage: Callable[[str], None]
-) -> dict[str, Any]:
+def _publish(folder: RunFolder, plan: Plan, *, with_report: bool, on_stage: Callable[[str], None]) -> dict[str, Any]:
     """Check the log, and write tables, summary, figures and report from it."""
     from emulator.events import read_events, read_frame
     from emulator.invariants import check_events
-    from emulator.metrics.summary import summarise
-    from emulator.metrics.tables import build_tables, write_tables
+    from emulator.metrics import build_tables, summarise, write_tables
+    from emulator.metrics.history import read_history
 
     on_stage("checking the event log")
     broken = check_events(read_events(folder.events), plan)
@@ -183,15 +195,17 @@ def _publish(
         )
     on_stage("writing tables")
     events = read_frame(folder.events)
-    tables = build_tables(events, plan)
+    history = read_history(events, plan)
+    tables = build_tables(events, plan, history=history)
     write_tables(tables, folder.path / "tables")
-    summary = summarise(tables, plan, events)
+    summary = summarise(tables, plan, events, history=history)
     folder.summary.write_text(json.dumps(summary, indent=2) + "\n")
     if with_report:
-        from emulator.report.html import write_report
+        from emulator.report import write_figures, write_report
 
         on_stage("writing report.html and figures")
-        write_report(folder.path, events, tables, summary, plan)
+        write_report(folder.path, events, tables, summary, plan, history=history)
+        write_figures(folder.path / "figures", events, tables, plan, history=history)
     return summary
 
 

@@ -39,9 +39,9 @@ SERVER_NODE_ID = SUPERLINK_NODE_ID
 
 
 class ObjectSizes(NamedTuple):
-    """How a message travels: ``count`` content-addressed objects of ``total_bytes`` together."""
+    """How a message travels: ``objects`` content-addressed objects of ``total_bytes`` together."""
 
-    count: int
+    objects: int
     total_bytes: int
 
 
@@ -101,6 +101,11 @@ def content_to_bytes(content: RecordDict) -> bytes:
     return cast(bytes, recorddict_to_proto(content).SerializeToString(deterministic=True))
 
 
+def empty_content() -> RecordDict:
+    """Return a RecordDict without records."""
+    return RecordDict()
+
+
 def content_from_bytes(data: bytes) -> RecordDict:
     """Return the RecordDict serialised by ``content_to_bytes``."""
     return recorddict_from_proto(ProtoRecordDict.FromString(data))
@@ -134,13 +139,20 @@ def _content_field(content: bytes) -> bytes:
     return bytes(out) + content
 
 
+def numbers(record: Any) -> dict[str, float]:
+    """Return a ConfigRecord's numbers by name; texts, lists and truth values are left out."""
+    return {
+        str(name): float(value)
+        for name, value in record.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
 def count_elements(message: Message) -> int:
     """Return how many numbers the arrays of ``message`` hold."""
     if not message.has_content():
         return 0
-    return sum(
-        math.prod(array.shape) for record in message.content.array_records.values() for array in record.values()
-    )
+    return sum(math.prod(array.shape) for record in message.content.array_records.values() for array in record.values())
 
 
 def instruction_metadata(message: Message, message_id: str, created_at: float) -> Metadata:

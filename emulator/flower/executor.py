@@ -132,7 +132,8 @@ class Executor:
         gc.freeze()  # keeps the collector from writing to pages the worker shares with this process
         ours, theirs = _FORK.Pipe()
         process = _FORK.Process(
-            target=_worker_main, args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path)
+            target=_worker_main,
+            args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path),
         )
         process.daemon = True
         process.start()
@@ -155,7 +156,7 @@ class Executor:
         reply = adapter.error_reply(message.metadata, adapter.CRASHED, reason, message.metadata.created_at)
         sizes = adapter.object_sizes(reply)
         return Outcome(
-            reply=adapter.message_to_bytes(reply), state=job.state, object_count=sizes.count,
+            reply=adapter.message_to_bytes(reply), state=job.state, object_count=sizes.objects,
             reply_bytes=sizes.total_bytes, work=None, cpu_s=0.0, peak_bytes=0, error=reason, metrics={},
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 
 @contextlib.contextmanager
@@ -28,7 +29,7 @@ def log_to_stderr() -> None:
     logging.getLogger("flwr").handlers = [_handler(sys.__stderr__)]
 
 
-def _handler(stream: object) -> logging.Handler:
-    handler = logging.StreamHandler(stream)  # type: ignore[arg-type]  # a text stream
+def _handler(stream: TextIO | None) -> logging.Handler:
+    handler: logging.Handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     return handler

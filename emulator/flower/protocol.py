@@ -58,9 +58,9 @@ def download(sizes: ObjectSizes, settings: FlowerSettings, *, first_contact_byte
         settings: Protocol constants.
         first_contact_bytes: Size of the app bundle where this SuperNode has not seen the run yet, else None.
     """
-    requests = 1 + sizes.count + 1  # poll, objects, confirmation
-    trips = _handshake_trips(settings) + 1 + math.ceil(sizes.count / settings.lanes)
-    forward = sizes.total_bytes + sizes.count * TREE_BYTES_PER_OBJECT
+    requests = 1 + sizes.objects + 1  # poll, objects, confirmation
+    trips = _handshake_trips(settings) + 1 + math.ceil(sizes.objects / settings.lanes)
+    forward = sizes.total_bytes + sizes.objects * TREE_BYTES_PER_OBJECT
     if first_contact_bytes is not None:
         requests, trips, forward = requests + 2, trips + 2, forward + first_contact_bytes
     return _exchange(forward, requests, trips, HTTP_RESPONSE_BYTES, HTTP_REQUEST_BYTES, settings)
@@ -68,9 +68,9 @@ def download(sizes: ObjectSizes, settings: FlowerSettings, *, first_contact_byte
 
 def upload(sizes: ObjectSizes, settings: FlowerSettings) -> Exchange:
     """Return the exchange that brings a reply to the SuperLink."""
-    requests = 1 + sizes.count
-    trips = _handshake_trips(settings) + 1 + math.ceil(sizes.count / settings.lanes)
-    forward = sizes.total_bytes + sizes.count * TREE_BYTES_PER_OBJECT
+    requests = 1 + sizes.objects
+    trips = _handshake_trips(settings) + 1 + math.ceil(sizes.objects / settings.lanes)
+    forward = sizes.total_bytes + sizes.objects * TREE_BYTES_PER_OBJECT
     return _exchange(forward, requests, trips, HTTP_REQUEST_BYTES, HTTP_RESPONSE_BYTES, settings)
 
 

@@ -105,7 +105,7 @@ def call(client_app: Any, job: Job, run_config: Mapping[str, Any]) -> Outcome:
     return Outcome(
         reply=adapter.message_to_bytes(reply),
         state=adapter.content_to_bytes(context.state),
-        object_count=sizes.count,
+        object_count=sizes.objects,
         reply_bytes=sizes.total_bytes,
         work=work,
         cpu_s=cpu_s,
@@ -119,7 +119,7 @@ def _take_work(reply: Message) -> dict[str, float] | None:
     if not reply.has_content() or WORK_REPORT not in reply.content:
         return None
     record = reply.content.pop(WORK_REPORT)
-    return {str(name): float(value) for name, value in record.items()}
+    return adapter.numbers(record)
 
 
 def _scalar_metrics(reply: Message) -> dict[str, float]:

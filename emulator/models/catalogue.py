@@ -40,7 +40,15 @@ def _link_cells(name: str) -> list[str]:
 
 
 def _shown(title: str, *headings: str) -> Shown:
-    shown = Shown(title=title, title_justify="left", box=SIMPLE_HEAD, caption_justify="left", padding=(0, 1), pad_edge=False, collapse_padding=True)
+    shown = Shown(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        caption_justify="left",
+        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for heading in headings:
         shown.add_column(heading, no_wrap=True)
     return shown

@@ -5,7 +5,6 @@ import random
 import numpy as np
 import pytest
 from engine_helpers import APPS, make_plan
-
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
 from emulator.errors import RunFailed
@@ -60,7 +59,9 @@ def test_torch_app_with_fedadam_equals_plain_loops(run_plan):
             model = make_model()
             model.load_state_dict(arrays.to_torch_state_dict())
             train_model(model, partition)
-            replies.append(_reply(RecordDict({"a": ArrayRecord(model.state_dict()), "m": MetricRecord({"num-examples": 64})})))
+            replies.append(
+                _reply(RecordDict({"a": ArrayRecord(model.state_dict()), "m": MetricRecord({"num-examples": 64})}))
+            )
         arrays, _ = strategy.aggregate_train(round_number, replies)
         strategy.current_arrays = {name: array.numpy() for name, array in arrays.items()}
     for name, value in outcome.weights(2).items():
@@ -73,7 +74,8 @@ def _reply(content: RecordDict) -> Message:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["FedAvg", "FedAvgM", "FedYogi", "FedAdagrad", "FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan"]
+    "strategy",
+    ["FedAvg", "FedAvgM", "FedYogi", "FedAdagrad", "FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan"],
 )
 def test_strategies_that_ship_with_flower(run_plan, strategy):
     plan = make_plan("numpy_app", 4, config={"strategy": strategy, "min-nodes": 4, "parameters": 10})

@@ -19,14 +19,26 @@ def test_event_log_is_identical_in_fresh_processes_with_any_workers_and_hash_see
 
 def test_another_seed_gives_another_log(tmp_path):
     for seed in ("1", "2"):
-        emulate(str(SCENARIOS / "district_work.yaml"), "--out", str(tmp_path), "--run", seed, "--seed", seed, "--no-report")
+        emulate(
+            str(SCENARIOS / "district_work.yaml"), "--out", str(tmp_path), "--run", seed, "--seed", seed, "--no-report"
+        )
     assert digest_of(tmp_path / "district_work" / "1") != digest_of(tmp_path / "district_work" / "2")
 
 
 def test_run_folder_replays_measured_work_exactly(tmp_path):
     emulate(str(SCENARIOS / "star_numpy.yaml"), "--out", str(tmp_path), "--run", "first", "--no-report")
     first = tmp_path / "star_numpy" / "first"
-    emulate(str(first / "scenario.yaml"), "--out", str(tmp_path), "--run", "again", "--workers", "4", "--no-report", hash_seed=9)
+    emulate(
+        str(first / "scenario.yaml"),
+        "--out",
+        str(tmp_path),
+        "--run",
+        "again",
+        "--workers",
+        "4",
+        "--no-report",
+        hash_seed=9,
+    )
     assert digest_of(first) == digest_of(tmp_path / "star_numpy" / "again")
 
 

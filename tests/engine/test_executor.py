@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.app import Array as FlowerArray
+from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from emulator.flower import adapter
@@ -38,7 +38,9 @@ def make_executor(tmp_path):
     made = []
 
     def make(workers: int = 2, journal: Journal | None = None) -> Executor:
-        executor = Executor(app, {}, workers=workers, journal=Journal(None) if journal is None else journal, log_path=tmp_path / "log")
+        executor = Executor(
+            app, {}, workers=workers, journal=Journal(None) if journal is None else journal, log_path=tmp_path / "log"
+        )
         made.append(executor)
         return executor
 

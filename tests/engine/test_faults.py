@@ -11,7 +11,9 @@ CONFIG = {"num-server-rounds": 2, "min-nodes": 1, "timeout-s": 600.0, "train-mac
 
 
 def plan_with(*outages, placed=(), **changes):
-    return make_plan("work_app", 3, config={**CONFIG, **changes.pop("config", {})}, outages=outages, placed=placed, **changes)
+    return make_plan(
+        "work_app", 3, config={**CONFIG, **changes.pop("config", {})}, outages=outages, placed=placed, **changes
+    )
 
 
 def test_without_faults_everybody_answers(run_plan):
@@ -125,7 +127,9 @@ def test_crash_in_upload_loses_the_reply_and_the_service_restarts(run_plan):
 
 
 def test_leaving_for_good(run_plan):
-    outcome = run_plan(plan_with(placed=(PlacedFault(1, "client-01", "train", "leave"),), config={"num-server-rounds": 3}))
+    outcome = run_plan(
+        plan_with(placed=(PlacedFault(1, "client-01", "train", "leave"),), config={"num-server-rounds": 3})
+    )
     assert outcome.rows("node_down", node="client-01")[0].note == "left for good"
     assert not outcome.rows("node_up", node="client-01")
     assert [row.value for row in outcome.rows("round_closed")] == [2, 2, 2]

@@ -16,7 +16,12 @@ def test_waiting_for_more_nodes_than_there_are_is_told_at_once(run_plan):
 
 
 def test_waiting_for_a_node_that_comes_later_goes_on(run_plan):
-    plan = make_plan("numpy_app", 3, config={"min-nodes": 3, "num-server-rounds": 1}, outages=(Outage(0.0, 5000.0, "client-00", "off"),))
+    plan = make_plan(
+        "numpy_app",
+        3,
+        config={"min-nodes": 3, "num-server-rounds": 1},
+        outages=(Outage(0.0, 5000.0, "client-00", "off"),),
+    )
     outcome = run_plan(plan)
     assert outcome.rows("round_opened")[0].t_s >= 5030.0
     assert outcome.rows("round_closed")[0].value == 3

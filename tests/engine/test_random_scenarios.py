@@ -22,7 +22,11 @@ def outages(draw):
 
 @st.composite
 def link_states(draw):
-    states = [LinkState(0.0, draw(st.floats(2e4, 1e8)), draw(st.floats(0, 0.4)), draw(st.floats(0, 0.05)), draw(st.floats(0, 0.05)))]
+    states = [
+        LinkState(
+            0.0, draw(st.floats(2e4, 1e8)), draw(st.floats(0, 0.4)), draw(st.floats(0, 0.05)), draw(st.floats(0, 0.05))
+        )
+    ]
     for from_s in sorted(draw(st.lists(st.floats(1, 300), max_size=2, unique=True))):
         states.append(LinkState(from_s, draw(st.sampled_from([0.0, 5e4, 1e6])), draw(st.floats(0, 0.4))))
     last = states[-1]
@@ -35,14 +39,25 @@ def plans(draw):
         "work_app",
         CLIENTS,
         seed=draw(st.integers(0, 1000)),
-        config={"num-server-rounds": 3, "timeout-s": draw(st.sampled_from([20.0, 90.0, 400.0])), "train-macs": draw(st.floats(0, 5e9))},
+        config={
+            "num-server-rounds": 3,
+            "timeout-s": draw(st.sampled_from([20.0, 90.0, 400.0])),
+            "train-macs": draw(st.floats(0, 5e9)),
+        },
         outages=tuple(sorted(draw(st.lists(outages(), max_size=6)))),
         placed=tuple(
-            PlacedFault(draw(st.integers(1, 3)), draw(names), draw(st.sampled_from(["train", "upload"])), draw(st.sampled_from(["crash", "leave"])))
+            PlacedFault(
+                draw(st.integers(1, 3)),
+                draw(names),
+                draw(st.sampled_from(["train", "upload"])),
+                draw(st.sampled_from(["crash", "leave"])),
+            )
             for _ in range(draw(st.integers(0, 2)))
         ),
         flower=FlowerSettings(
-            supernode_poll_s=draw(st.sampled_from([0.5, 3.0])), lanes=draw(st.integers(1, 4)), is_tls=draw(st.booleans())
+            supernode_poll_s=draw(st.sampled_from([0.5, 3.0])),
+            lanes=draw(st.integers(1, 4)),
+            is_tls=draw(st.booleans()),
         ),
     )
     links = tuple(replace(link, up=draw(link_states()), down=draw(link_states())) for link in plan.links)

@@ -54,7 +54,12 @@ def test_interrupted_run_is_readable_and_resumes(tmp_path, whole, number):
         assert process.returncode == 130
         assert "emulate resume" in text
         assert (folder / "tables" / "rounds.csv").exists()
-        assert json.loads(rows[-1]) | {"seq": 0, "t_s": 0} == {"seq": 0, "t_s": 0, "kind": "run_finished", "note": "interrupted"}
+        assert json.loads(rows[-1]) | {"seq": 0, "t_s": 0} == {
+            "seq": 0,
+            "t_s": 0,
+            "kind": "run_finished",
+            "note": "interrupted",
+        }
     done = emulate("resume", str(folder), "--no-report")
     assert digest_of(folder) == whole, done.stdout
     status = json.loads((folder / "status.json").read_text())

@@ -116,7 +116,7 @@ class _Session:
         )  # fmt: skip
         self._world = World(plan, log, self._executor, measurements, info.bundle_bytes)
         self._context = adapter.make_context(
-            adapter.SERVER_NODE_ID, {}, adapter.RecordDict(), dict(plan.app.run_config)
+            adapter.SERVER_NODE_ID, {}, adapter.empty_content(), dict(plan.app.run_config)
         )
         self._work = ServerWork(self._world, self._context, reports_work=info.reports_work)
         self._rounds = Rounds(self._world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import simpy
 
@@ -93,9 +94,9 @@ class Transfers:
             return
         self._armed_s = next_s
         alarm = self.env.timeout(max(0.0, next_s - self.env.now))
-        alarm.callbacks.append(lambda _event, at=next_s: self._ring(at))
+        alarm.callbacks.append(partial(self._ring, next_s))
 
-    def _ring(self, armed_s: float) -> None:
+    def _ring(self, armed_s: float, _event: simpy.Event) -> None:
         if armed_s != self._armed_s:
             return  # an earlier alarm was armed since; it re-arms as needed
         self._armed_s = float("inf")

@@ -10,10 +10,25 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from emulator.backends.des.state import NodeState
-from emulator.plan import Stream
+from emulator.plan import Link, Outage, Stream
 
 if TYPE_CHECKING:
     from emulator.backends.des.world import World
+
+
+def dead_spans(link: Link, horizon_s: float) -> list[Outage]:
+    """Return the times in which the link's own states let nothing pass in one direction: a request needs both."""
+    edges = sorted({state.from_s for state in (*link.up, *link.down)})
+    dead: list[Outage] = []
+    for start_s, end_s in zip(edges, [*edges[1:], horizon_s], strict=True):
+        rates = [
+            max((s for s in states if s.from_s <= start_s), key=lambda s: s.from_s) for states in (link.up, link.down)
+        ]
+        if end_s > start_s and any(state.rate_bps <= 0 for state in rates):
+            if dead and dead[-1].end_s == start_s:
+                start_s = dead.pop().start_s
+            dead.append(Outage(start_s, end_s, link.name, "no signal"))
+    return dead
 
 
 class FaultReplay:
@@ -30,8 +45,12 @@ class FaultReplay:
             for hop in node.up_hops:
                 self._clients_by_link[hop.link].append(node)
         self._start_streams()
-        if world.plan.outages:
-            world.env.process(self._replay())
+        outages = [
+            *world.plan.outages,
+            *(o for link in world.plan.links for o in dead_spans(link, world.plan.horizon_s)),
+        ]
+        if outages:
+            world.env.process(self._replay(outages))
 
     def path_event(self, node: NodeState) -> simpy.Event | None:
         """Return None while every link of the node's route is up, else an event for its return."""
@@ -53,10 +72,10 @@ class FaultReplay:
         self._node_down(node.name, "crash")
         self._node_up(node.name)
 
-    def _replay(self) -> Generator[simpy.Event, Any, Any]:
+    def _replay(self, outages: list[Outage]) -> Generator[simpy.Event, Any, Any]:
         env = self._world.env
-        changes = [(o.start_s, 0, o.target, o.cause) for o in self._world.plan.outages]
-        changes += [(o.end_s, 1, o.target, o.cause) for o in self._world.plan.outages]
+        changes = [(o.start_s, 0, o.target, o.cause) for o in outages]
+        changes += [(o.end_s, 1, o.target, o.cause) for o in outages]
         for at_s, is_end, target, cause in sorted(changes):
             if at_s > env.now:
                 yield env.timeout(at_s - env.now)
@@ -146,6 +165,7 @@ class FaultReplay:
     def _mark_unreachable(self, node: NodeState) -> None:
         if node.unreachable_since_s is None:
             node.unreachable_since_s = self._world.now_s
+            node.reached_s += self._world.now_s - node.reachable_from_s
             if self._world.now_s == 0:
                 node.listed_from_s = math.inf  # it has never registered
 
@@ -157,6 +177,7 @@ class FaultReplay:
         if away_s > self._world.plan.flower.offline_after_s or node.listed_from_s > node.unreachable_since_s:
             node.listed_from_s = heard_s
         node.unreachable_since_s = None
+        node.reachable_from_s = self._world.now_s
 
     def _next_heartbeat_s(self, node: NodeState) -> float:
         now_s, period_s = self._world.now_s, self._world.plan.flower.heartbeat_s

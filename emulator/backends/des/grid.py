@@ -164,7 +164,9 @@ class VirtualGrid(Grid):
         node = world.node_by_id.get(message.metadata.dst_node_id)
         if node is None:
             known = ", ".join(str(number) for number in list(world.node_by_id)[:5])
-            raise Stalled(f"a message is addressed to node {message.metadata.dst_node_id}, which does not exist; nodes: {known} ...")
+            raise Stalled(
+                f"a message is addressed to node {message.metadata.dst_node_id}, which does not exist; nodes: {known} ..."
+            )
         metadata = adapter.instruction_metadata(message, f"{node.name}#{node.sent + 1}", world.epoch_s())
         sent = adapter.build_message(metadata, content=message.content)
         data, sizes = self._server_work.pack(sent)

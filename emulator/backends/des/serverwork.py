@@ -78,7 +78,7 @@ class ServerWork:
 
     def _reported_s(self) -> float:
         record = self._context.state.pop(WORK_REPORT, None)
-        work = {str(name): float(value) for name, value in record.items()} if record is not None else {}
+        work = adapter.numbers(record) if record is not None else {}
         work.pop("peak_memory_bytes", None)
         if self._elements:
             work["array_elements"] = work.get("array_elements", 0.0) + self._elements

@@ -41,7 +41,7 @@ class Delivery:
     pushed_s: float
     done: simpy.Event
     reply: bytes | None = None
-    reply_sizes: ObjectSizes = ObjectSizes(0, 0)
+    reply_sizes: ObjectSizes = field(default_factory=lambda: ObjectSizes(0, 0))
     reply_note: str = ""
     is_pulled: bool = False
     is_abandoned: bool = False
@@ -64,6 +64,8 @@ class NodeState:
         is_up: Powered and booted.
         has_app: It has fetched the run's app bundle since it started.
         unreachable_since_s: When power or path was lost, None while reachable.
+        reachable_from_s: Since when it has had both.
+        reached_s: Seconds with power and path since the links' loads were last written.
         listed_from_s: From when the SuperLink lists it again after it was offline.
         phase: What it is doing with the message in hand, for the log.
     """
@@ -80,6 +82,8 @@ class NodeState:
     is_up: bool = True
     has_app: bool = False
     unreachable_since_s: float | None = None
+    reachable_from_s: float = 0.0
+    reached_s: float = 0.0
     listed_from_s: float = 0.0
     phase: str = ""
     compute_started_s: float = 0.0
@@ -92,12 +96,18 @@ class NodeState:
     @property
     def down_hops(self) -> tuple[Hop, ...]:
         """Route from the server."""
-        return tuple(
-            Hop(hop.link, "down" if hop.direction == "up" else "up") for hop in reversed(self.up_hops)
-        )
+        return tuple(Hop(hop.link, "down" if hop.direction == "up" else "up") for hop in reversed(self.up_hops))
+
+    def take_reached_s(self, now_s: float) -> float:
+        """Return the seconds it had power and path since the last call."""
+        open_s = now_s - self.reachable_from_s if self.unreachable_since_s is None else 0.0
+        total_s, self.reached_s, self.reachable_from_s = self.reached_s + open_s, 0.0, now_s
+        return total_s
 
     def is_listed(self, now_s: float, offline_after_s: float) -> bool:
         """Whether the SuperLink would name this node to the ServerApp now."""
         if self.unreachable_since_s is not None:
-            return self.listed_from_s <= self.unreachable_since_s and now_s - self.unreachable_since_s <= offline_after_s
+            return (
+                self.listed_from_s <= self.unreachable_since_s and now_s - self.unreachable_since_s <= offline_after_s
+            )
         return now_s >= self.listed_from_s

@@ -82,9 +82,7 @@ def _answer(world: World, node: NodeState, delivery: Delivery) -> Steps:
         outcome = yield from _compute(world, node, delivery)
         reply, sizes = outcome.reply, ObjectSizes(outcome.object_count, outcome.reply_bytes)
         note = "" if not outcome.error else outcome.error.strip().splitlines()[-1]
-        yield world.env.timeout(
-            protocol.reply_poll_delay_s(world.env.now - node.compute_started_s, world.plan.flower)
-        )
+        yield world.env.timeout(protocol.reply_poll_delay_s(world.env.now - node.compute_started_s, world.plan.flower))
     except Crash as crash:
         yield world.env.timeout(world.plan.flower.offline_after_s)  # the task's own heartbeat has to lapse first
         message = adapter.error_reply(
@@ -116,7 +114,9 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
         yield world.env.timeout(start_s)
         _compute_lost(world, node, delivery, "out of memory")
         raise Crash("out of memory")
-    work_s = world.device_s(device, work) if outcome.work is not None else world.measured_s(delivery.key, outcome, device)
+    work_s = (
+        world.device_s(device, work) if outcome.work is not None else world.measured_s(delivery.key, outcome, device)
+    )
     fault = world.placed_fault(node, delivery, "train") if kind == "train" else None
     if fault is not None:
         yield world.env.timeout(start_s + work_s / 2)

@@ -13,8 +13,8 @@ from typing import Any
 import simpy
 from flwr.app.metadata import Metadata
 
-from emulator.backends.des.faults import FaultReplay
 from emulator.backends.des.carrier import Transfers
+from emulator.backends.des.faults import FaultReplay
 from emulator.backends.des.loads import LinkLoads
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.backends.des.supernode import lose, make_job, serve
@@ -62,7 +62,7 @@ class World:
         self.round = 0
 
     def _make_nodes(self) -> dict[str, NodeState]:
-        empty = adapter.content_to_bytes(adapter.RecordDict())
+        empty = adapter.content_to_bytes(adapter.empty_content())
         nodes = {}
         for node in self.plan.clients:
             phase = float(self._streams("poll", node.name).uniform(0, self.plan.flower.supernode_poll_s))
@@ -114,7 +114,9 @@ class World:
 
     # -- messages -----------------------------------------------------------------------------------------------
 
-    def send(self, metadata: Metadata, message: bytes, sizes: ObjectSizes, node: NodeState, round_number: int) -> Delivery:
+    def send(
+        self, metadata: Metadata, message: bytes, sizes: ObjectSizes, node: NodeState, round_number: int
+    ) -> Delivery:
         """Leave a message at the SuperLink for ``node``."""
         node.sent += 1
         delivery = Delivery(
@@ -196,7 +198,9 @@ class World:
         """Return device seconds of a call that reported no work: measured CPU seconds, scaled."""
         factor = device.cpu_time_factor
         if factor is None:
-            raise RunFailed(f"device profile {device.profile!r} has no cpu_time_factor, needed for apps that report no work")
+            raise RunFailed(
+                f"device profile {device.profile!r} has no cpu_time_factor, needed for apps that report no work"
+            )
         return self.measurements.seconds(key, outcome.cpu_s) * factor
 
     def server_work_s(self, work: Mapping[str, float]) -> float:
