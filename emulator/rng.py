@@ -34,4 +34,5 @@ class Streams:
         self.seed = seed
 
     def __call__(self, *names: str | int) -> np.random.Generator:
+        """Return the generator called ``names``, at its start."""
         return np.random.Generator(np.random.PCG64(derive_seed(self.seed, *names)))
