@@ -128,6 +128,10 @@ def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[
     except DataError as error:
         if otherwise == "none" or otherwise == name:
             raise
-        notice = f"Data: {otherwise} patients instead of {name}, because {error}"
-        logger.warning(notice)
+        # The notice is the same on every machine; where was looked, and what failed, stands in the log.
+        notice = (
+            f"Data: {otherwise} patients instead of {name}, whose records are not here and could not be downloaded. "
+            "Quality figures of this run say nothing about real patients."
+        )
+        logger.warning("%s %s", notice, error)
         return otherwise, open_source(otherwise, data_dir, seed), notice

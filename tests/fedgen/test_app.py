@@ -154,7 +154,7 @@ def test_simulated_patients_step_in_loudly(
     monkeypatch.setattr("fedgen.data.physionet.DATABASE_URL", "http://127.0.0.1:9/")
     context, _ = run({"data.source": "mitdb", "data.otherwise": "simulated", "data.dir": str(tmp_path)})
     notice = context.state["notices"]["0"]
-    assert notice.startswith("Data: simulated patients instead of mitdb, because MIT-BIH was not found")
+    assert notice.startswith("Data: simulated patients instead of mitdb, whose records are not here")
     assert notice in caplog.text
     assert "patient.test-0000.svf.auroc" in context.state["evaluation-round-2"]
 
