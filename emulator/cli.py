@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     options = _run_parser().parse_args(arguments)
+    if options.data_dir is not None:
+        options.set.append(f"data.dir={json.dumps(str(Path(options.data_dir).resolve()))}")
     if options.check or options.show_config or options.plan:
         return _inspect(options)
     from emulator import runner
@@ -196,6 +198,7 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value; may be repeated"
     )
+    parser.add_argument("--data-dir", metavar="DIR", help="where the app's data lies; short for --set data.dir=DIR")
     parser.add_argument("--check", action="store_true", help="check the scenario and stop")
     parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
     parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
