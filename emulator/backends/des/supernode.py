@@ -108,7 +108,10 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
     world.row("compute_started", node, delivery, note=kind)
     outcome = world.executor.result(make_job(world, node, delivery))
     work = dict(outcome.work or {})
-    peak_bytes = work.pop("peak_memory_bytes", float(outcome.peak_bytes))
+    if outcome.work is None:
+        peak_bytes = world.measurements.value(f"{delivery.key} peak_bytes", outcome.peak_bytes)
+    else:
+        peak_bytes = work.pop("peak_memory_bytes", 0.0)
     start_s = world.device_s(device, {"process_starts": 1.0})
     if fits_memory(device, peak_bytes) is False:
         yield world.env.timeout(start_s)

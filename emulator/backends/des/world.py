@@ -201,7 +201,7 @@ class World:
             raise RunFailed(
                 f"device profile {device.profile!r} has no cpu_time_factor, needed for apps that report no work"
             )
-        return self.measurements.seconds(key, outcome.cpu_s) * factor
+        return self.measurements.value(f"{key} cpu_s", outcome.cpu_s) * factor
 
     def server_work_s(self, work: Mapping[str, float]) -> float:
         """Return seconds of ``work`` on the server."""
