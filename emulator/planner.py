@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from emulator.compute.costs import add_costs, reserve_bytes
+from emulator.compute.costs import WORK_UNITS, add_costs, reserve_bytes
 from emulator.errors import Fault, ScenarioError
 from emulator.models.devices import Hardware, resolve_hardware
 from emulator.models.failures import FAILURES, Reliability, View
@@ -15,7 +15,7 @@ from emulator.models.failures.view import match
 from emulator.models.links import LINKS, LinkProfile, resolve_link
 from emulator.models.links.profile import apply_fields
 from emulator.plan import AppPlan, Assumption, Hop, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream
-from emulator.registry import find_plugin
+from emulator.registry import find_plugin, nearest
 from emulator.rng import Streams, derive_seed
 from emulator.scenario.model import PluginSpec, Scenario
 from emulator.topology import ParameterError, Topology, TopologyNode, bind, build, find_routes
@@ -98,7 +98,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     _check_clients(scenario, topology, network, routes=routes, faults=faults)
     _check_streams(scenario, network, faults)
     outages, placed = _draw_failures(scenario, network, faults)
-    rounds = scenario.app.config.get(ROUNDS_KEY)
+    _check_timing(scenario, faults)
     return Plan(
         scenario=scenario.name,
         seed=scenario.seed,
@@ -112,11 +112,30 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
         app=AppPlan(
             path=str(scenario.app.path),
             run_config=dict(sorted(scenario.app.config.items())),
-            rounds=rounds if isinstance(rounds, int) and not isinstance(rounds, bool) else None,
+            rounds=_rounds(scenario),
         ),
         flower=scenario.flower,
         assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
+        timing=scenario.timing,
     )
+
+
+def _rounds(scenario: Scenario) -> int | None:
+    """Return how many rounds a run will take, where that is known."""
+    if scenario.timing is not None:
+        return scenario.timing.rounds
+    rounds = scenario.app.config.get(ROUNDS_KEY)
+    return rounds if isinstance(rounds, int) and not isinstance(rounds, bool) else None
+
+
+def _check_timing(scenario: Scenario, faults: _Faults) -> None:
+    """Without learning, the work of a call is the scenario's to give, in units of the cost table."""
+    for unit, amount in (scenario.timing.work if scenario.timing else {}).items():
+        if unit not in WORK_UNITS:
+            known = sorted(WORK_UNITS)
+            faults.add(f"learning.work.{unit}", f"unknown unit; allowed: {', '.join(known)}{nearest(unit, known)}")
+        elif isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0:
+            faults.add(f"learning.work.{unit}", f"got {amount!r}; must be a number, 0 or more")
 
 
 def _topology(scenario: Scenario, faults: _Faults) -> Topology | None:

@@ -111,6 +111,17 @@ def _quote_hint(value: object) -> str:
     return f', in quotes if it is meant so: "{show(value)}"' if isinstance(value, (bool, int, float)) else ""
 
 
+def choice(*allowed: str) -> Kind:
+    """Return the kind of one word out of ``allowed``."""
+
+    def check(value: object) -> None:
+        if value not in allowed:
+            hint = nearest(value, allowed) if isinstance(value, str) else ""
+            raise ValueError(f"got {show(value)}; allowed: {', '.join(allowed)}{hint}")
+
+    return Kind("choice", " or ".join(allowed), check)
+
+
 def name(*, of_scenario: bool) -> Kind:
     """Return the kind of a name of a scenario (also names a folder) or of a profile."""
     pattern, letters = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import Fault
-from emulator.plan import FlowerSettings
+from emulator.plan import FlowerSettings, TimingOnly
 
 Scalar = str | int | float | bool
 
@@ -58,6 +58,7 @@ class Scenario:
         overrides: Changes to single links by name pattern (fnmatch) to fields.
         failures: Failure plug-ins in order.
         clock: Start of day and horizon.
+        timing: Set for ``learning: none``: sizes and work of calls that are not made.
         flower: Protocol settings.
         resolved: The whole scenario as plain data after ``--set``, ``--quick`` and defaults; writing it as YAML and
             running that repeats the run.
@@ -75,6 +76,7 @@ class Scenario:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: tuple[PluginSpec, ...] = ()
     clock: ClockSpec = ClockSpec()
+    timing: TimingOnly | None = None
     flower: FlowerSettings = field(default_factory=FlowerSettings)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)

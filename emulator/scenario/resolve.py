@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from emulator.plan import FlowerSettings
+from emulator.plan import FlowerSettings, TimingOnly
 from emulator.scenario.check import Checked
 from emulator.scenario.kinds import parse_time_of_day
 from emulator.scenario.model import AppSpec, ClockSpec, PluginSpec, Scalar, Scenario
-from emulator.scenario.schema import ClockBlock, Document, FlowerBlock
+from emulator.scenario.schema import ClockBlock, Document, FlowerBlock, LearningBlock
 from emulator.scenario.tree import Place, Tree, dotted
 from emulator.scenario.yaml12 import Writer12
 from emulator.units import parse_quantity
@@ -39,6 +39,7 @@ def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], 
         "name": name,
         "seed": document.seed,
         "app": {"path": str(origin.app_path), "config": dict(config)},
+        "learning": plain["learning"],
         "topology": plain["topology"],
         "devices": devices,
         "links": links,
@@ -60,6 +61,7 @@ def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], 
         overrides=overrides,
         failures=tuple(_plugin(block, f"failures[{index}]") for index, block in numbered),
         clock=_clock(document.clock),
+        timing=_timing(document.learning),
         flower=_flower(document.flower),
         resolved=resolved,
         places=_places(origin.tree),
@@ -72,6 +74,22 @@ def _plugin(block: Mapping[str, Any], key: str) -> PluginSpec:
 
 def _clock(block: ClockBlock) -> ClockSpec:
     return ClockSpec(parse_time_of_day(block.starts_at), parse_quantity(block.horizon, "time"))
+
+
+def _timing(block: LearningBlock) -> TimingOnly | None:
+    if block.kind != "none":
+        return None
+    return TimingOnly(
+        rounds=block.rounds,
+        deadline_s=parse_quantity(block.deadline, "time"),
+        min_nodes=block.min_nodes,
+        download_bytes=parse_quantity(block.download, "size"),
+        download_objects=block.objects,
+        upload_bytes=parse_quantity(block.upload, "size"),
+        upload_objects=block.objects,
+        work=dict(block.work),
+        memory_bytes=parse_quantity(block.memory, "size"),
+    )
 
 
 def _flower(block: FlowerBlock) -> FlowerSettings:

@@ -26,6 +26,7 @@ Config = Annotated[dict[str, Any], kinds.mapping()]
 Count = Annotated[int, _COUNT]
 Seed = Annotated[int, kinds.integer(0)]
 Switch = Annotated[bool, kinds.boolean()]
+LearningKind = Annotated[str, kinds.choice("real", "none")]
 TimeOfDay = Annotated[str, kinds.time_of_day()]
 Duration = Annotated[str, kinds.quantity("time", above=0)]
 Size = Annotated[str, _SIZE]
@@ -148,6 +149,32 @@ class OverrideBlock(LinkFields):
     """A change to every link whose name matches the pattern (`*`, `?`, `[...]`), whatever its profile."""
 
 
+class LearningBlock(Block):
+    """Whether the app trains for real, or only its timing is emulated (`learning: none` is short for `{kind: none}`)."""
+
+    kind: LearningKind = Field(
+        default="real", description="`real` runs the app; `none` sends messages of the sizes below.", examples=["none"]
+    )
+    rounds: Count = Field(default=10, description="With `none`: number of rounds.", examples=[100])
+    deadline: Duration = Field(
+        default="30 min", description="With `none`: how long the server waits for replies.", examples=["10 min"]
+    )
+    min_nodes: Count = Field(
+        default=1, description="With `none`: nodes that must be listed before a round opens.", examples=[10]
+    )
+    download: Size = Field(default="250 kB", description="With `none`: message to a client.", examples=["1 MB"])
+    upload: Size = Field(default="250 kB", description="With `none`: reply of a client.", examples=["1 MB"])
+    objects: Count = Field(
+        default=20, description="With `none`: objects in a message (one for each array, and a few more).", examples=[20]
+    )
+    work: Config = Field(
+        default={}, description="With `none`: work of one call, by unit.", examples=["{train_macs: 1.0e+10}"]
+    )
+    memory: Size = Field(
+        default="50 MB", description="With `none`: peak memory of a call, without the process.", examples=["200 MB"]
+    )
+
+
 class ClockBlock(Block):
     """Virtual time."""
 
@@ -207,6 +234,9 @@ class Document(Block):
     training: Config = Field(default={}, description=_SUGAR_TEXT.format("training"), examples=["{epochs: 2}"])
     privacy: Config = Field(default={}, description=_SUGAR_TEXT.format("privacy"), examples=["{kind: none}"])
     threshold: Config = Field(default={}, description=_SUGAR_TEXT.format("threshold"), examples=["{quantile: 0.99}"])
+    learning: LearningBlock = Field(
+        default=LearningBlock(), description="Real training, or timing only.", examples=["none"]
+    )
     topology: TopologyBlock = Field(description="The network's shape.", examples=["{kind: star, sites: 10}"])
     devices: dict[ProfileName, DeviceBlock] = Field(default={}, description="Own device profiles by name.")
     links: dict[ProfileName, LinkBlock] = Field(default={}, description="Own link profiles by name.")

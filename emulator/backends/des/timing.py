@@ -60,6 +60,7 @@ def _take(rounds: Rounds, delivery: Delivery) -> bool:
 
 
 def _wait_for_nodes(world: World, at_least: int) -> list[NodeState]:
+    world.run_until(world.now_s)  # what happens at this very moment counts
     while len(nodes := world.listed_nodes()) < at_least:
         if world.env.peek() == float("inf"):
             raise Stalled(f"{at_least} nodes are needed for a round and nothing more can happen; {world.waiting_for()}")
