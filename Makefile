@@ -3,7 +3,7 @@
 SCENARIO ?= scenarios/rural_clinic.yaml
 ARGS ?=
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 
 # A data folder beside the checkout is used where there is one; otherwise the app looks in the user's cache.
 export FEDGEN_DATA ?= $(abspath $(wildcard ../shared/data))
