@@ -40,7 +40,11 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any], *, given: Coll
         if item.kind is item.KEYWORD_ONLY and name not in given
     }
     takes_any = any(item.kind is item.VAR_KEYWORD for item in signature.parameters.values())
-    faults: list[tuple[str, str]] = []
+    faults = [
+        ("", f"the plug-in's parameter {item.name!r} is a Path; its author must call it 'file' or '..._file'")
+        for item in known.values()
+        if _is_path(item) and not is_file_parameter(item.name)
+    ]
     bound: dict[str, Any] = {}
     for name, value in params.items():
         if name in known:
@@ -61,10 +65,7 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any], *, given: Coll
 
 
 def _is_path(item: inspect.Parameter) -> bool:
-    is_path = item.annotation is Path or Path in get_args(item.annotation)
-    if is_path and not is_file_parameter(item.name):
-        raise ParameterError([("", f"the plug-in's parameter {item.name!r} is a Path; call it 'file' or '..._file'")])
-    return is_path
+    return item.annotation is Path or Path in get_args(item.annotation)
 
 
 def _file(name: str, value: object) -> tuple[object, list[tuple[str, str]]]:

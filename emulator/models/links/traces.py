@@ -112,7 +112,7 @@ def _mahimahi(path: Path, text: str) -> Series:
         raise ValueError(f"{path.name!r}: the milliseconds of a Mahimahi trace must grow, and end above 0")
     # A packet of millisecond t leaves between t and t + 1; the trace wraps at its last line, as mm-link has it.
     counts = np.bincount(np.minimum(milliseconds, milliseconds[-1] - 1))
-    return _series(np.arange(counts.size + 1) / 1e3, counts * PACKET_BITS * 1e3)
+    return _series(np.arange(counts.size + 1) / 1e3, counts * float(PACKET_BITS))
 
 
 def _plain_csv(path: Path, column: str) -> Sessions:
@@ -161,8 +161,8 @@ def _checked_series(path: Path, name: str, times_s: np.ndarray, rates_bps: np.nd
         raise ValueError(f"{where}: needs two rows or more, with growing times")
     if not np.all(np.isfinite(rates_bps)) or np.any(rates_bps < 0):
         raise ValueError(f"{where}: a rate is missing or below 0")
-    return _series(times_s - times_s[0], rates_bps[:-1])
+    return _series(times_s - times_s[0], rates_bps[:-1] * np.diff(times_s))
 
 
-def _series(times_s: np.ndarray, rates_bps: np.ndarray) -> Series:
-    return Series(times_s, np.concatenate([[0.0], np.cumsum(rates_bps * np.diff(times_s))]))
+def _series(times_s: np.ndarray, bits: np.ndarray) -> Series:
+    return Series(times_s, np.concatenate([[0.0], np.cumsum(bits)]))
