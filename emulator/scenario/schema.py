@@ -6,7 +6,7 @@ What only a plug-in can know (the parameters of a topology or a failure model) p
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -147,8 +147,9 @@ class LinkFields(Block):
         default=None, description="Both directions share one capacity, as in Wi-Fi.", examples=[True]
     )
     tariff: MaybeTariff = Field(default=None, description="Price of data in either direction.", examples=["4 USD/GB"])
-    model: LinkModelBlock = Field(  # left out it is None; written with nothing behind it, a fault
-        default=None,
+    # Left out it is None; written with nothing behind it, a fault, so the annotation does not say "| None".
+    model: LinkModelBlock = Field(
+        default=cast(LinkModelBlock, None),
         description="How the link behaves over time, see below.",
         examples=["{kind: trace, down_file: traces/lte_drive.csv}"],
     )

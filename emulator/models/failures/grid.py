@@ -58,12 +58,14 @@ def _read(path: Path, version: tuple[int, int]) -> Grid:
     rows = csv.reader(io.StringIO(raw.decode("utf-8-sig")))
     header = [cell.strip() for cell in next(rows, [])]
     if set(header) == {"node", "time", "state"}:
-        cells = [(line, *(row[header.index(name)] for name in ("node", "time", "state")))
-                 for line, row in _checked(rows, header, path)]  # fmt: skip
+        node, time, state = (header.index(name) for name in ("node", "time", "state"))
+        cells = [(line, row[node], row[time], row[state]) for line, row in _checked(rows, header, path)]
     elif header[:1] == ["time"] and len(header) > 1 and len(set(header)) == len(header):
-        cells = [(line, name, row[0], state)
-                 for line, row in _checked(rows, header, path)
-                 for name, state in zip(header[1:], row[1:], strict=True)]  # fmt: skip
+        cells = [
+            (line, name, row[0], cell)
+            for line, row in _checked(rows, header, path)
+            for name, cell in zip(header[1:], row[1:], strict=True)
+        ]
     else:
         raise ValueError(f"{path.name!r} is no availability trace: want the columns {FORMATS}; got {header[:5]}")
     return _grid(path, cells)

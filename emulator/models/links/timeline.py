@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -63,9 +64,8 @@ def check_states(kind: str, states: tuple[LinkState, ...]) -> None:
         ValueError: No state at 0 s, states out of order, a rate or a time below 0, or a loss that is no probability.
     """
     times = [state.from_s for state in states]
-    if not times or times[0] != 0.0 or times != sorted(set(times)):
+    if not times or times[0] != 0.0 or any(one >= other for one, other in pairwise(times)):
         raise ValueError(f"link model {kind!r} must give states from 0 s on, in order of time; got {times[:5]}")
     for state in states:
-        is_sound = min(state.rate_bps, state.delay_s, state.jitter_s) >= 0 and 0 <= state.loss <= 1
-        if not is_sound:
+        if state.rate_bps < 0 or state.delay_s < 0 or state.jitter_s < 0 or not 0 <= state.loss <= 1:
             raise ValueError(f"link model {kind!r} gave a state out of range: {state}")

@@ -101,7 +101,6 @@ def _states(
     edges_s = np.arange(count + 1) * bin_s
     rates = np.round(series.rates_bps(edges_s + offset_s))
     changes = np.flatnonzero(np.diff(rates, prepend=-1.0))
-    return [
-        LinkState(float(edges_s[index]), float(rates[index]), profile.delay_s, profile.jitter_s, profile.loss)
-        for index in changes
-    ]
+    delay_s, jitter_s, loss = profile.delay_s, profile.jitter_s, profile.loss
+    pairs = zip(edges_s[changes].tolist(), rates[changes].tolist(), strict=True)
+    return [LinkState(from_s, rate_bps, delay_s, jitter_s, loss) for from_s, rate_bps in pairs]
