@@ -157,8 +157,13 @@ def _network(scenario: Scenario, topology: Topology, faults: _Faults) -> _Networ
             planned = replace(planned, device=device)
             assumptions.update(behind)
         nodes.append(planned)
-    for profile in profiles.values():
-        assumptions.update(profile.assumptions())
+    for link in links:
+        profile = profiles[link.name]
+        rates = {"up_bps": link.up, "down_bps": link.down}
+        replaced = [
+            name for name, states in rates.items() if getattr(profile, name) not in {s.rate_bps for s in states}
+        ]
+        assumptions.update(profile.assumptions(without=replaced))
     return _Network(tuple(nodes), links, hardware, profiles, frozenset(assumptions))
 
 

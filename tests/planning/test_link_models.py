@@ -194,6 +194,20 @@ def test_faults(block: dict[str, Any], key: str, text: str) -> None:
     assert text in fault.message
 
 
+def test_a_rate_that_the_trace_would_replace_is_refused() -> None:
+    block = {"kind": "trace", "down_file": DRIVE, "bin": "1 min"}
+    assert check(planned(block, overrides={"site-01/*": {"up": "1 Mbit/s", "loss": "1 %"}})) == []
+    (fault,) = check(planned(block, overrides={"site-01/*": {"rate": "1 Mbit/s"}}))
+    assert "the trace gives the rate down" in fault.message
+
+
+def test_estimates_that_a_trace_stands_in_for_are_not_named() -> None:
+    links = {"mine": {"like": "edge_2g", "model": {"kind": "trace", "down_file": DRIVE, "bin": "1 min"}}}
+    plans = [make_plan(scenario(params={"backhaul": name}, links=links)) for name in ("edge_2g", "mine")]
+    without, with_trace = ({row.quantity for row in p.assumptions if row.subject == "edge_2g"} for p in plans)
+    assert without - with_trace == {"down"}
+
+
 def test_the_model_of_an_unused_profile_is_checked_too() -> None:
     (fault,) = check(scenario(links={"spare": {"like": "lte_errant", "model": {"kind": "trace"}}}))
     assert fault.key == "links.spare.model"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -71,9 +71,9 @@ class LinkProfile:
     model: LinkModel | None = None
     facts: tuple[tuple[str, Fact], ...] = ()
 
-    def assumptions(self, *, is_reliability_used: bool = False) -> list[Assumption]:
-        """Return the estimates among the figures a run uses."""
-        unused = {"bytes_per_day"} | (set() if is_reliability_used else {"mtbf_s", "mttr_s"})
+    def assumptions(self, *, is_reliability_used: bool = False, without: Collection[str] = ()) -> list[Assumption]:
+        """Return the estimates among the figures a run uses, ``without`` those that a link model stands in for."""
+        unused = {"bytes_per_day", *without} | (set() if is_reliability_used else {"mtbf_s", "mttr_s"})
         return [fact.assumption() for name, fact in self.facts if fact.is_assumed and name not in unused]
 
 

@@ -51,7 +51,8 @@ def trace(
         max_states: Most states of a direction.
 
     Raises:
-        ParameterError: No file, one that cannot be read, no such trace, or more states than allowed.
+        ParameterError: No file, one that cannot be read, no such trace, more states than allowed, or a rate of the
+            scenario's own that the trace would replace.
 
     Leaves out what a trace cannot tell: how delay and loss move with the rate, and that a rate measured by one user at
     one time and place already has the load of others in it.
@@ -68,6 +69,7 @@ def trace(
     if path is None:
         rate_bps = profile.up_bps if direction == "up" else profile.down_bps
         return [LinkState(0.0, rate_bps, profile.delay_s, profile.jitter_s, profile.loss)]
+    _refuse_own_rate(profile, direction)
     try:
         sessions = read_sessions(path, direction)
     except ValueError as error:
@@ -75,6 +77,13 @@ def trace(
     series = _chosen(sessions, trace, chance, path.name)
     offset_s = start * series.length_s if offset_s is None else offset_s
     return _states(profile, series, offset_s, bin_s, horizon_s=horizon_s, max_states=max_states)
+
+
+def _refuse_own_rate(profile: LinkProfile, direction: Direction) -> None:
+    """Refuse a rate that somebody set on top of a profile of the table, and that the trace would silently replace."""
+    if profile.facts and f"{direction}_bps" not in dict(profile.facts):
+        message = f"the trace gives the rate {direction}: leave out the rate that is set for it, or the file"
+        raise ParameterError([("", message)])
 
 
 def _chosen(sessions: Sessions, name: str, chance: float, file: str) -> Series:
