@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning_builder import HOUR_S, data_file, scenario, star_view, view_of
+from planning_builder import HOUR_S, REPOSITORY, data_file, scenario, star_view, view_of
 
 from emulator.models.failures import FAILURES, View
 from emulator.models.failures.outages import MOST_FAULTS
@@ -307,3 +310,29 @@ def test_a_broken_trace_says_where(tmp_path: Path, text: str, message: str) -> N
     (fault,) = check(scenario(failures=[("trace", {"nodes": "*", "file": write(tmp_path, text)})]))
     assert fault.key == "failures[0].file"
     assert message in fault.message
+
+
+EVERYTHING = [
+    ("regional", {"sites": "*", "common_mtbf": "20 h", "common_mttr": "3 h", "hit": 0.5}),
+    ("partition", {"sites": ["clinic-02", "clinic-01"], "at": ["9 h", "3 h"], "for": "1 h"}),
+    ("trace", {"file": "traces/clinic_hours.csv", "nodes": "*", "links": "*"}),
+    ("diurnal", {"nodes": "*", "availability": [0.1, 0.9]}),
+    ("superlink", {"at": "5 h", "for": "1 min"}),
+]  # fmt: skip
+
+
+def test_outages_are_the_same_under_another_hash_seed() -> None:
+    code = (
+        "import hashlib, test_failure_models as t\n"
+        "plan = t.make_plan(t.scenario('rural_district', sites=3, failures=t.EVERYTHING))\n"
+        "print(hashlib.sha256(repr(plan.outages).encode()).hexdigest())"
+    )
+    digests = set()
+    for hash_seed in ("1", "2"):
+        paths = os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)])
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+        digests.add(done.stdout)
+    assert len(digests) == 1
