@@ -10,15 +10,16 @@ from emulator.compute.costs import WORK_UNITS, add_costs, reserve_bytes
 from emulator.errors import Fault, ScenarioError
 from emulator.models.devices import Hardware, resolve_hardware
 from emulator.models.failures import FAILURES, Reliability, View
-from emulator.models.failures.outages import check_drawn, join_outages
+from emulator.models.failures.outages import close_outages, join_outages, spread_to_links, take
 from emulator.models.failures.view import match
 from emulator.models.links import LINKS, LinkProfile, resolve_link
 from emulator.models.links.profile import apply_fields
+from emulator.models.links.timeline import draw_states
 from emulator.plan import AppPlan, Assumption, Hop, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream
 from emulator.registry import find_plugin, nearest
 from emulator.rng import Streams, derive_seed
 from emulator.scenario.model import PluginSpec, Scenario
-from emulator.topology import ParameterError, Topology, TopologyNode, bind, build, find_routes
+from emulator.topology import ParameterError, Topology, TopologyLink, TopologyNode, bind, build, find_routes
 from emulator.topology.params import as_list
 from topologies import TOPOLOGIES
 
@@ -99,6 +100,8 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     _check_streams(scenario, network, faults)
     outages, placed = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
+    client_routes = {node.name: routes[node.name] for node in network.nodes if node.kind == "client"}
+    outages = close_outages(spread_to_links(outages, network.links, client_routes), scenario.clock.horizon_s)
     return Plan(
         scenario=scenario.name,
         seed=scenario.seed,
@@ -161,13 +164,9 @@ def _network(scenario: Scenario, topology: Topology, faults: _Faults) -> _Networ
     profiles = _link_profiles(scenario, topology, faults)
     if faults.found:
         return None
-    streams = Streams(derive_seed(scenario.seed, "links"))
-    links = tuple(
-        _link(
-            link.name, (link.leaf, link.root), profiles[link.name], horizon_s=scenario.clock.horizon_s, streams=streams
-        )
-        for link in topology.links
-    )
+    links = _links(scenario, topology, profiles, faults=faults)
+    if links is None:
+        return None
     uplinks = {end: link for link in links for end in (link.leaf, link.root)}  # a sensor's one link, by its name
     nodes = []
     for item in topology.nodes:
@@ -177,8 +176,13 @@ def _network(scenario: Scenario, topology: Topology, faults: _Faults) -> _Networ
             planned = replace(planned, device=device)
             assumptions.update(behind)
         nodes.append(planned)
-    for profile in profiles.values():
-        assumptions.update(profile.assumptions())
+    for link in links:
+        profile = profiles[link.name]
+        rates = {"up_bps": link.up, "down_bps": link.down}
+        replaced = [
+            name for name, states in rates.items() if getattr(profile, name) not in {s.rate_bps for s in states}
+        ]
+        assumptions.update(profile.assumptions(without=replaced))
     return _Network(tuple(nodes), links, hardware, profiles, frozenset(assumptions))
 
 
@@ -204,32 +208,42 @@ def _link_profiles(scenario: Scenario, topology: Topology, faults: _Faults) -> d
     return profiles
 
 
-def _link(name: str, ends: tuple[str, str], profile: LinkProfile, *, horizon_s: float, streams: Streams) -> Link:
-    model = LINKS["constant"]
-    up, down = (
-        tuple(model(profile, direction=direction, horizon_s=horizon_s, rng=streams(name, direction)))
-        for direction in ("up", "down")
-    )
-    _check_states(name, up)
-    _check_states(name, down)
+def _links(
+    scenario: Scenario, topology: Topology, profiles: Mapping[str, LinkProfile], *, faults: _Faults
+) -> tuple[Link, ...] | None:
+    """Draw the states of every link; None where one cannot be drawn. An own profile's model is tried even unused."""
+    horizon_s = scenario.clock.horizon_s
+    streams = Streams(derive_seed(scenario.seed, "links"))
+    used = {profile.model.key for profile in profiles.values() if profile.model}
+    for name in scenario.links:
+        profile = resolve_link(name, scenario.links)[0]
+        if profile.model is not None and profile.model.key not in used:
+            with faults.at(profile.model.key, below=True):
+                draw_states(name, profile, LINKS, horizon_s=horizon_s, streams=streams)
+    links = []
+    for item in topology.links:
+        profile = profiles[item.name]
+        with faults.at(profile.model.key if profile.model else _join(scenario.topology.key, item.key), below=True):
+            states = draw_states(item.name, profile, LINKS, horizon_s=horizon_s, streams=streams)
+            links.append(_link(item, profile, states))
+    return None if faults.found else tuple(links)
+
+
+def _link(
+    item: TopologyLink, profile: LinkProfile, states: tuple[tuple[LinkState, ...], tuple[LinkState, ...]]
+) -> Link:
     return Link(
-        name=name,
-        leaf=ends[0],
-        root=ends[1],
+        name=item.name,
+        leaf=item.leaf,
+        root=item.root,
         profile=profile.name,
-        up=up,
-        down=down,
+        up=states[0],
+        down=states[1],
         is_shared_medium=profile.is_shared_medium,
         queue_bytes=profile.queue_bytes,
         tariff_usd_per_gb=profile.tariff_usd_per_gb,
         tx_j_per_byte=profile.tx_j_per_byte,
     )
-
-
-def _check_states(name: str, states: tuple[LinkState, ...]) -> None:
-    times = [state.from_s for state in states]
-    if not times or times[0] != 0.0 or times != sorted(set(times)):
-        raise ValueError(f"link {name!r}: its model must give states from 0 s on, in order of time; got {times[:5]}")
 
 
 def _node(item: TopologyNode, uplinks: Mapping[str, Link]) -> Node:
@@ -318,9 +332,7 @@ def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) ->
     with faults.at(f"{spec.key}.kind"):
         function = find_plugin(spec.kind, FAILURES, group="emulator.failures")
         with faults.at(spec.key, below=True):
-            drawn: list[Outage | PlacedFault] = list(function(view, streams, **bind(function, spec.params)))
-            check_drawn(drawn, view)
-            return drawn
+            return take(function(view, streams, **bind(function, spec.params)), view)
     return []
 
 

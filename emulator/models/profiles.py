@@ -55,7 +55,7 @@ def read_fields(fields: Mapping[str, Any], dimensions: Mapping[str, str], *, key
 
     Args:
         fields: As written in a scenario (text with units), or floats in base units from a topology's edge.
-        dimensions: Allowed field to its dimension in ``emulator.units``, or ``int``, ``bool``.
+        dimensions: Allowed field to its dimension in ``emulator.units``, or ``int``, ``bool``, ``plugin``.
         key: Dotted path of the block, for messages.
 
     Raises:
@@ -81,7 +81,11 @@ def read_fields(fields: Mapping[str, Any], dimensions: Mapping[str, str], *, key
     return values
 
 
-def _read_value(raw: object, dimension: str) -> float | int | bool:
+def _read_value(raw: object, dimension: str) -> float | int | bool | Mapping[str, Any]:
+    if dimension == "plugin":
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("kind"), str):
+            raise ValueError(f"got {raw!r}; want a mapping with 'kind', such as {{kind: trace}}")
+        return raw
     if dimension == "bool":
         if not isinstance(raw, bool):
             raise ValueError(f"got {raw!r}; want true or false")

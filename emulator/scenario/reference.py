@@ -91,11 +91,28 @@ The blocks {sugar} at the top of the file are another way to write keys here:
 `data: {{source: x}}` is `data.source: x`. The same key in both places is refused.
 """
 
+_MODEL_NOTE: Final = """\
+An entry under `overrides` takes a `model` too; it stands in place of the one in the link's profile. The model starts
+from the link's figures and says how they change up to the horizon:
+
+```yaml
+links:
+  drive: {{like: lte_errant, model: {{kind: trace, file: traces/lte_drive.csv, offset: random}}}}
+overrides:
+  "clinic-0[1-3]/backhaul": {{model: {{kind: degradation, every: 10 h, for: 30 min, rate: 20 %, loss: 3 %}}}}
+```
+
+A parameter called `file`, or whose name ends in `_file`, is a data file, in link models as in topologies and failure
+models: its path is relative to the scenario file, to the folder that the environment variable `FEDGEN_DATA` names, or
+to the shipped `traces/` and `maps/`, the first that has it.
+"""
+
 _SECTIONS: Final[tuple[tuple[str, type[BaseModel], str], ...]] = (
     ("app", schema.AppBlock, _CONFIG_NOTE),
     ("topology", schema.TopologyBlock, ""),
     ("devices.NAME", schema.DeviceBlock, ""),
     ("links.NAME", schema.LinkBlock, ""),
+    ("links.NAME.model", schema.LinkModelBlock, _MODEL_NOTE),
     ("overrides.PATTERN", schema.OverrideBlock, ""),
     ("failures[N]", schema.FailureBlock, ""),
     ("clock", schema.ClockBlock, ""),

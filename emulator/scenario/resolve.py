@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from emulator.datafiles import beside
 from emulator.plan import FlowerSettings, TimingOnly
 from emulator.scenario.check import Checked
 from emulator.scenario.kinds import parse_time_of_day
@@ -33,7 +34,7 @@ class Origin:
 def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], origin: Origin) -> Scenario:
     """Return the scenario that ``document`` describes, with ``config`` as the whole run config."""
     name = document.name or origin.source.stem
-    plain = document.model_dump(mode="python", exclude_none=True)
+    plain = beside(origin.source.parent.resolve(), document.model_dump(mode="python", exclude_none=True))
     devices, links, overrides = (plain[section] for section in ("devices", "links", "overrides"))
     resolved = {
         "name": name,

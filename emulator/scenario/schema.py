@@ -6,7 +6,7 @@ What only a plug-in can know (the parameters of a topology or a failure model) p
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -88,6 +88,15 @@ class FailureBlock(PluginBlock):
     )
 
 
+class LinkModelBlock(PluginBlock):
+    """How a link behaves over time; without one it keeps its profile's figures from start to end."""
+
+    kind: Text = Field(
+        description="Name of the link model, or `package.module:function`. All other keys are its parameters.",
+        examples=["trace"],
+    )
+
+
 class ProfileBlock(Block):
     """An own profile; it starts from another one or stands alone."""
 
@@ -139,6 +148,12 @@ class LinkFields(Block):
         default=None, description="Both directions share one capacity, as in Wi-Fi.", examples=[True]
     )
     tariff: MaybeTariff = Field(default=None, description="Price of data in either direction.", examples=["4 USD/GB"])
+    # Left out it is None; written with nothing behind it, a fault, so the annotation does not say "| None".
+    model: LinkModelBlock = Field(
+        default=cast(LinkModelBlock, None),
+        description="How the link behaves over time, see below.",
+        examples=["{kind: trace, down_file: traces/lte_drive.csv}"],
+    )
 
 
 class LinkBlock(LinkFields, ProfileBlock):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from emulator.datafiles import find_file, is_file_parameter
 from emulator.registry import nearest
 from emulator.units import parse_quantity
 
@@ -20,24 +22,36 @@ class ParameterError(ValueError):
         super().__init__("; ".join(f"{key}: {message}" if key else message for key, message in faults))
 
 
-def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+def bind(function: Callable[..., Any], params: Mapping[str, Any], *, given: Collection[str] = ()) -> dict[str, Any]:
     """Return ``params`` as keyword arguments for ``function``.
 
-    Only keyword-only parameters may be set from a scenario. A parameter called ``for_`` is written ``for``, since
-    Python reserves the word. Types are checked strictly (``"3"`` is no int); without annotation anything goes.
+    Only keyword-only parameters may be set from a scenario, without those ``given`` by the caller. A parameter called
+    ``for_`` is written ``for``, since Python reserves the word. Types are checked strictly (``"3"`` is no int); without
+    annotation anything goes. A parameter annotated ``pathlib.Path`` is a data file (``emulator.datafiles``): its name
+    is ``file`` or ends in ``_file``, and the function gets the path of a file that is there.
 
     Raises:
-        ParameterError: Unknown names (with the nearest allowed one), missing names, wrong types: all of them.
+        ParameterError: Unknown names (with the nearest allowed one), missing names, wrong types, missing files: all.
     """
     signature = inspect.signature(function, eval_str=True)
-    known = {name.rstrip("_"): item for name, item in signature.parameters.items() if item.kind is item.KEYWORD_ONLY}
+    known = {
+        name.rstrip("_"): item
+        for name, item in signature.parameters.items()
+        if item.kind is item.KEYWORD_ONLY and name not in given
+    }
     takes_any = any(item.kind is item.VAR_KEYWORD for item in signature.parameters.values())
-    faults: list[tuple[str, str]] = []
+    faults = [
+        ("", f"the plug-in's parameter {item.name!r} is a Path; its author must call it 'file' or '..._file'")
+        for item in known.values()
+        if _is_path(item) and not is_file_parameter(item.name)
+    ]
     bound: dict[str, Any] = {}
     for name, value in params.items():
         if name in known:
-            bound[known[name].name] = value
-            faults.extend(_type_faults(name, value, known[name].annotation))
+            item = known[name]
+            value, found = _file(name, value) if _is_path(item) else (value, _type_faults(name, value, item.annotation))
+            bound[item.name] = value
+            faults.extend(found)
         elif takes_any:
             bound[name] = value
         else:
@@ -48,6 +62,19 @@ def bind(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, A
     if faults:
         raise ParameterError(faults)
     return bound
+
+
+def _is_path(item: inspect.Parameter) -> bool:
+    return item.annotation is Path or Path in get_args(item.annotation)
+
+
+def _file(name: str, value: object) -> tuple[object, list[tuple[str, str]]]:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        return value, [(name, f"got {value!r}; want the path of a file")]
+    try:
+        return find_file(str(value)), []
+    except ValueError as error:
+        return value, [(name, str(error))]
 
 
 def _type_faults(name: str, value: object, annotation: Any) -> list[tuple[str, str]]:

@@ -172,3 +172,24 @@ def test_streams_occupy_their_link_while_both_ends_are_up(run_plan):
     carried = sum(row.size_bytes for row in outcome.rows("link_load", link="ble", peer="up"))
     assert carried == pytest.approx(1000 * (end_s - 10.0), abs=3)
     assert not outcome.rows("link_load", link="ble", peer="down")
+
+
+def test_server_outage_stops_transfers_and_the_servers_own_work(run_plan):
+    quiet = run_plan(plan_with())
+    work = quiet.rows("compute_started", node="server", note="aggregate")[0].t_s
+    links = [Outage(work + 0.0005, work + 120, f"client-{n:02d}/link", "server outage") for n in range(3)]
+    outcome = run_plan(plan_with(Outage(work + 0.0005, work + 120, "server", "server outage"), *links))
+    lost = outcome.rows("compute_lost", node="server")
+    assert [row.note for row in lost] == ["server outage"]
+    assert outcome.rows("compute_finished", node="server", note="aggregate")[0].t_s > work + 120
+    assert outcome.rows("round_closed")[0].value == 3  # the replies were in before the outage
+
+
+def test_dead_spans_join_both_directions():
+    from emulator.backends.des.faults import dead_spans
+    from emulator.plan import Link, LinkState
+
+    up = (LinkState(0.0, 1.0, 0.0), LinkState(10.0, 0.0, 0.0), LinkState(20.0, 1.0, 0.0), LinkState(90.0, 0.0, 0.0))
+    down = (LinkState(0.0, 1.0, 0.0), LinkState(15.0, 0.0, 0.0), LinkState(30.0, 1.0, 0.0))
+    spans = dead_spans(Link("l", "a", "b", "x", up, down), 100.0)
+    assert [(span.start_s, span.end_s) for span in spans] == [(10.0, 30.0), (90.0, 100.0)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import numpy as np
+import pytest
 
 from emulator.models.failures import View
-from emulator.plan import Outage, Plan
+from emulator.models.links import LinkProfile
+from emulator.plan import Direction, LinkState, Outage, Plan
 from emulator.planner import make_plan
 from emulator.rng import Streams
 from emulator.scenario.model import AppSpec, ClockSpec, PluginSpec, Scenario
@@ -92,4 +97,52 @@ def cut_off(*, sites: int) -> nx.Graph:
     """A topology with a client behind a sensor and one with no link at all."""
     graph = line(sites=sites)
     graph.add_node("alone", kind="client", profile="rpi_5_4gb")
+    return graph
+
+
+def data_file(name: str) -> Path:
+    """Return a file of the data folder, which ``FEDGEN_DATA`` names or which lies beside the checkout; else skip."""
+    found = os.environ.get("FEDGEN_DATA")
+    for folder in ([Path(found)] if found else []) + [REPOSITORY.parent / "shared" / "data"]:
+        if (folder / name).is_file():
+            return folder / name
+    pytest.skip(f"{name} is not on this machine: set FEDGEN_DATA to the folder that holds it")
+
+
+def half_by_night(
+    profile: LinkProfile, *, direction: Direction, horizon_s: float, rng: np.random.Generator, share: str
+) -> list[LinkState]:
+    """A link model from outside: every other 12 hours a share of the rate is left."""
+    from emulator.topology.params import quantity
+
+    rate_bps = profile.up_bps if direction == "up" else profile.down_bps
+    left = quantity("share", share, "fraction")
+    return [
+        LinkState(turn * 12 * HOUR_S, rate_bps * (left if turn % 2 else 1.0), profile.delay_s)
+        for turn in range(math.ceil(horizon_s / (12 * HOUR_S)))
+    ]
+
+
+def late_start(profile: LinkProfile, *, direction: Direction, horizon_s: float, rng: object) -> list[LinkState]:
+    """A link model that breaks its contract."""
+    return [LinkState(1.0, 1e6, 0.0)]
+
+
+def negative(profile: LinkProfile, *, direction: Direction, horizon_s: float, rng: object) -> list[LinkState]:
+    """A link model that breaks its contract."""
+    return [LinkState(0.0, -1e6, 0.0)]
+
+
+def odd_path(
+    profile: LinkProfile, *, direction: Direction, horizon_s: float, rng: object, where: Path | None = None
+) -> list[LinkState]:
+    """A link model whose file parameter is called otherwise than it should."""
+    return [LinkState(0.0, 1e6, 0.0)]
+
+
+def fading_line(*, sites: int) -> nx.Graph:
+    """A topology whose edges carry a link model."""
+    graph = line(sites=sites)
+    for _, _, data in graph.edges(data=True):
+        data["model"] = {"kind": "degradation", "every": "1 h", "for": "10 min", "rate": "10 %"}
     return graph

@@ -19,14 +19,32 @@ from emulator.rng import Streams
 from emulator.topology import ParameterError, bind
 
 Model = Callable[..., Iterator[Fault]]
+# fmt: off
 ALL: dict[str, tuple[Model, dict[str, Any]]] = {
     "schedule": (FAILURES["schedule"], {"target": "site-*/gateway", "at": ["30 h", "4 h"], "for": "9 h"}),
     "exponential": (FAILURES["exponential"], {"links": "*", "nodes": "site-*", "mtbf": "10 h", "mttr": "1 h"}),
     "power_cuts": (FAILURES["power_cuts"], {"sites": "*", "cuts_per_day": 2, "median": "1 h", "sigma": 1.0}),
     "power_windows": (FAILURES["power_cuts"], {"sites": "*", "grid": "4 h", "generator": "6 h"}),
     "crash": (FAILURES["crash"], {"round": [3, 1], "node": "site-*", "phase": "upload"}),
+    "weibull": (FAILURES["weibull"], {"nodes": "site-*", "links": "*/backhaul", "up_shape": 0.5, "up_mean": "10 h",
+                                      "down_shape": 2.0, "down_scale": "1 h"}),
+    "diurnal": (FAILURES["diurnal"], {"nodes": "site-*", "availability": [0.2, "90 %", 0.5], "memory": "2 h"}),
+    "trace": (FAILURES["trace"], {"file": "traces/clinic_hours.csv", "nodes": "site-*", "links": "*/backhaul"}),
+    "trace_once": (FAILURES["trace"], {"file": "traces/clinic_hours.csv", "nodes": "site-*", "repeat": False,
+                                       "start": "30 h", "unknown": "up", "least_availability": "50 %"}),
+    "regional": (FAILURES["regional"], {"sites": "*", "links": "*/backhaul", "common_mtbf": "20 h",
+                                        "common_mttr": "3 h", "hit": "70 %", "own_mtbf": "30 h", "own_mttr": "1 h"}),
+    "late_join": (FAILURES["late_join"], {"nodes": "site-*", "at": "2 h", "within": "10 h"}),
+    "leave": (FAILURES["leave"], {"nodes": "site-*", "at": "0 h", "within": "100 h"}),
+    "reboot": (FAILURES["reboot"], {"nodes": "site-*", "every": "24 h", "for": "5 min"}),
+    "duty_cycle": (FAILURES["duty_cycle"], {"links": "*/backhaul", "on": "10 min", "every": "1 h"}),
+    "partition": (FAILURES["partition"], {"sites": "*", "at": ["20 h", "1 h"], "for": "2 h"}),
+    "battery_solar": (FAILURES["battery_solar"], {"nodes": "site-*", "capacity": "60 Wh", "load": "6 W",
+                                                  "panel": "20 W", "cloudiness": 0.8}),
+    "superlink": (FAILURES["superlink"], {"at": ["2 h", "50 h"], "for": "10 min"}),
     "outside": (planning_builder.every_hour, {"target": "core-of-star", "for": "2 min"}),
 }
+# fmt: on
 ALL["outside"][1]["target"] = "server"
 
 

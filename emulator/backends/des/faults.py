@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from emulator.backends.des.state import NodeState
-from emulator.plan import Link, Outage, Stream
+from emulator.plan import DOWN, UP, Link, Outage, Stream
 
 if TYPE_CHECKING:
     from emulator.backends.des.world import World
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
 def dead_spans(link: Link, horizon_s: float) -> list[Outage]:
     """Return the times in which the link's own states let nothing pass in one direction: a request needs both."""
-    edges = sorted({state.from_s for state in (*link.up, *link.down)})
-    dead: list[Outage] = []
-    for start_s, end_s in zip(edges, [*edges[1:], horizon_s], strict=True):
-        rates = [
-            max((s for s in states if s.from_s <= start_s), key=lambda s: s.from_s) for states in (link.up, link.down)
-        ]
-        if end_s > start_s and any(state.rate_bps <= 0 for state in rates):
-            if dead and dead[-1].end_s == start_s:
-                start_s = dead.pop().start_s
-            dead.append(Outage(start_s, end_s, link.name, "no signal"))
+    changes = sorted(
+        (state.from_s, index, state.rate_bps) for index, states in enumerate((link.up, link.down)) for state in states
+    )
+    rates, dead = [math.inf, math.inf], []
+    began_s: float | None = None
+    for at_s, index, rate_bps in changes:
+        rates[index] = rate_bps
+        if min(rates) <= 0 and began_s is None:
+            began_s = at_s
+        elif min(rates) > 0 and began_s is not None:
+            if at_s > began_s:
+                dead.append(Outage(began_s, at_s, link.name, "no signal"))
+            began_s = None
+    if began_s is not None and began_s < horizon_s:
+        dead.append(Outage(began_s, horizon_s, link.name, "no signal"))
     return dead
 
 
@@ -138,8 +143,8 @@ class FaultReplay:
         self._down[name] -= 1
         if self._down[name] > 0:
             return
-        self._log_link(name, "up again", is_up=True)
         self._world.transfers.set_link_up(name, True)
+        self._log_link(name, "up again", is_up=True)
         for node in self._clients_by_link[name]:
             if node.is_up:
                 self._mark_reachable(node, self._next_heartbeat_s(node))
@@ -149,10 +154,8 @@ class FaultReplay:
 
     def _log_link(self, name: str, cause: str, *, is_up: bool) -> None:
         world = self._world
-        link = world.plan.link_by_name[name]
-        for direction, states in (("up", link.up), ("down", link.down)):
-            state = [state for state in states if state.from_s <= world.now_s][-1]
-            rate = state.rate_bps if is_up else 0.0
+        for direction in (UP, DOWN):
+            rate = world.transfers.network.rate_bps(name, direction, world.now_s) if is_up else 0.0
             world.log.append(
                 world.now_s, "link_changed", link=name, peer=direction, value=rate, unit="bit/s", note=cause
             )

@@ -126,6 +126,7 @@ class VirtualGrid(Grid):
         with real_time_inside():
             try:
                 self._server_work.settle()
+                self._world.server.wait_until_up()
                 if is_idle:
                     self._watch_for_standstill(call)
                 yield

@@ -67,14 +67,7 @@ class ServerWork:
         work_s = self._reported_s() if self._reports_work else self._measured_s(cpu_s)
         note = "aggregate" if self._has_replies else "serve"
         self._has_replies = False
-        if work_s <= 0:
-            return
-        world, server = self._world, self._world.plan.server.name
-        world.log.append(world.now_s, "compute_started", round=world.round, node=server, note=note)
-        world.run_until(world.now_s + work_s)
-        world.log.append(
-            world.now_s, "compute_finished", round=world.round, node=server, value=work_s, unit="s", note=note
-        )
+        self._world.server.compute(work_s, note)
 
     def _reported_s(self) -> float:
         record = self._context.state.pop(WORK_REPORT, None)

@@ -60,6 +60,7 @@ def _take(rounds: Rounds, delivery: Delivery) -> bool:
 
 
 def _wait_for_nodes(world: World, at_least: int) -> list[NodeState]:
+    world.server.wait_until_up()
     world.run_until(world.now_s)  # what happens at this very moment counts
     while len(nodes := world.listed_nodes()) < at_least:
         if world.env.peek() == float("inf"):
@@ -71,14 +72,7 @@ def _wait_for_nodes(world: World, at_least: int) -> list[NodeState]:
 def _aggregate(world: World, spec: TimingOnly, replies: int) -> None:
     elements = replies * spec.upload_bytes / 4
     seconds = world.server_work_s({"array_elements": elements}) if elements else 0.0
-    if seconds <= 0:
-        return
-    server = world.plan.server.name
-    world.log.append(world.now_s, "compute_started", round=world.round, node=server, note="aggregate")
-    world.run_until(world.now_s + seconds)
-    world.log.append(
-        world.now_s, "compute_finished", round=world.round, node=server, value=seconds, unit="s", note="aggregate"
-    )
+    world.server.compute(seconds, "aggregate")
 
 
 def _metadata(spec: TimingOnly) -> Metadata:

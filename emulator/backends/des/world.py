@@ -17,6 +17,7 @@ from emulator.backends.des.calls import Calls
 from emulator.backends.des.carrier import Transfers
 from emulator.backends.des.faults import FaultReplay
 from emulator.backends.des.loads import LinkLoads
+from emulator.backends.des.serverside import ServerSide
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.backends.des.supernode import lose, serve
 from emulator.compute.costs import seconds
@@ -58,6 +59,7 @@ class World:
         self.node_by_id = {node.node_id: node for node in self.nodes.values()}
         self.faults = FaultReplay(self)
         self.round = 0
+        self.server = ServerSide(self)
 
     def _make_nodes(self) -> dict[str, NodeState]:
         empty = adapter.content_to_bytes(adapter.empty_content())

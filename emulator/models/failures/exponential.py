@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from emulator.models.failures.renewal import renewals
 from emulator.models.failures.view import View
 from emulator.plan import Outage
 from emulator.rng import Streams
@@ -50,7 +51,7 @@ def exponential(
     if not targets:
         raise ParameterError([("", "names no target; give nodes: or links:")])
     means = {name: (_mean(view, name, "mtbf", text=mtbf), _mean(view, name, "mttr", text=mttr)) for name in targets}
-    draws = (_renewals(name, means[name], view.horizon_s, rng=streams(name), cause=cause) for name in sorted(targets))
+    draws = (_outages(name, means[name], view.horizon_s, rng=streams(name), cause=cause) for name in sorted(targets))
     yield from heapq.merge(*draws)
 
 
@@ -67,11 +68,10 @@ def _mean(view: View, target: str, key: str, *, text: str) -> float:
     return float(found)
 
 
-def _renewals(
+def _outages(
     target: str, means: tuple[float, float], horizon_s: float, *, rng: np.random.Generator, cause: str
 ) -> Iterator[Outage]:
-    now_s = rng.exponential(means[0])
-    while now_s < horizon_s:
-        end_s = now_s + rng.exponential(means[1])
-        yield Outage(float(now_s), float(end_s), target, cause)
-        now_s = end_s + rng.exponential(means[0])
+    up_s, down_s = means
+    yield from renewals(
+        target, lambda: rng.exponential(up_s), lambda: rng.exponential(down_s), horizon_s=horizon_s, cause=cause
+    )

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
+from typing import Final
 
 from emulator.models.failures.view import View
-from emulator.plan import Outage, PlacedFault
+from emulator.plan import Hop, Link, Outage, PlacedFault
+
+MOST_FAULTS: Final = 200_000
+"""More than this from one block is a mistake in a unit, or a model without an end."""
+
+
+def take(faults: Iterable[Outage | PlacedFault], view: View) -> list[Outage | PlacedFault]:
+    """Return what a failure model yields, held to its contract (``check_drawn``) and to ``MOST_FAULTS``.
+
+    Raises:
+        ValueError: It breaks either.
+    """
+    drawn = list(islice(faults, MOST_FAULTS + 1))
+    if len(drawn) > MOST_FAULTS:
+        raise ValueError(
+            f"gives more than {MOST_FAULTS:,} faults up to the horizon of {view.horizon_s / 3600:g} h; make them "
+            "rarer, name fewer targets, or shorten clock.horizon"
+        )
+    check_drawn(drawn, view)
+    return drawn
 
 
 def check_drawn(drawn: Iterable[Outage | PlacedFault], view: View) -> None:
@@ -28,6 +51,33 @@ def check_drawn(drawn: Iterable[Outage | PlacedFault], view: View) -> None:
         if not last_s <= fault.start_s < fault.end_s:
             raise ValueError(f"the failure model gave an outage before 0 s, out of order, or without length: {fault}")
         last_s = fault.start_s
+
+
+def spread_to_links(
+    outages: Iterable[Outage], links: Iterable[Link], routes: Mapping[str, tuple[Hop, ...]]
+) -> list[Outage]:
+    """Return ``outages`` and, for each node that others' traffic passes or ends at, the same outage of its links.
+
+    A router, a gateway that relays for its neighbours, or the server forwards nothing while it is down: the links next
+    to it on the routes of other clients are down with it. A client's outage needs no more where it only speaks for
+    itself. ``routes`` are those of the clients: what a sensor sends ends where its client is down.
+    """
+    by_name = {link.name: link for link in links}
+    behind: dict[str, set[str]] = defaultdict(set)
+    for client, hops in routes.items():
+        for hop in hops:
+            for end in {by_name[hop.link].leaf, by_name[hop.link].root} - {client}:
+                behind[end].add(hop.link)
+    found = list(outages)
+    for outage in list(found):
+        for link in sorted(behind.get(outage.target, ())):
+            found.append(replace(outage, target=link, cause=f"{outage.target}: {outage.cause}"))
+    return found
+
+
+def close_outages(outages: Iterable[Outage], horizon_s: float) -> list[Outage]:
+    """Return ``outages`` with those that never end cut off at the horizon, which a run may not pass."""
+    return [replace(outage, end_s=horizon_s) if math.isinf(outage.end_s) else outage for outage in outages]
 
 
 def join_outages(outages: Iterable[Outage]) -> list[Outage]:

@@ -77,9 +77,8 @@ def power_cuts(
 
 
 def _outages(view: View, site: str, cuts: Iterator[Interval], *, cause: str) -> Iterator[Outage]:
-    nodes = [node.name for node in view.nodes if node.site == site and node.name not in view.on_battery]
     for start_s, end_s in cuts:
-        for name in nodes:
+        for name in view.mains_nodes(site):
             yield Outage(start_s, end_s, name, cause)
 
 

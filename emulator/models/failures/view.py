@@ -51,6 +51,10 @@ class View:
         """Return the sites that match any pattern, sorted."""
         return match(patterns, sorted({node.site for node in self.nodes if node.site}), what="site", key=key)
 
+    def mains_nodes(self, site: str) -> list[str]:
+        """Return the names of the nodes of ``site`` that a power cut stops, sorted."""
+        return [node.name for node in self.nodes if node.site == site and node.name not in self.on_battery]
+
     def match_targets(self, patterns: Iterable[str], key: str) -> list[str]:
         """Return the names of nodes and links that match any pattern, sorted."""
         names = [node.name for node in self.nodes] + [link.name for link in self.links]

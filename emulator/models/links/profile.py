@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from emulator.topology.params import ParameterError
 
 FIELDS: Final[dict[str, str]] = {
     "rate": "rate", "up": "rate", "down": "rate", "delay": "time", "rtt": "time", "jitter": "time", "loss": "fraction",
-    "queue": "size", "half_duplex": "bool", "tariff": "tariff",
+    "queue": "size", "half_duplex": "bool", "tariff": "tariff", "model": "plugin",
 }  # fmt: skip
 
 _RATES: Final = ("goodput", "goodput_android", "goodput_practical", "goodput_at_duty")
@@ -36,12 +36,22 @@ PER_DIRECTION: Final[dict[str, float]] = {"delay_s": 0.5, "jitter_s": math.sqrt(
 
 
 @dataclass(frozen=True)
+class LinkModel:
+    """The link model of a profile by name, its parameters as written, and the key of its block, for messages."""
+
+    kind: str
+    params: Mapping[str, Any]
+    key: str
+
+
+@dataclass(frozen=True)
 class LinkProfile:
     """Both directions of a link, in base units; ``facts`` are the rows used, by attribute.
 
     ``delay_s`` and ``jitter_s`` are one way. ``loss`` is applied to each direction as given, which is pessimistic where
     the source counted lost round trips. ``mtbf_s`` is the mean time a link is up between outages, ``mttr_s`` the mean
-    length of an outage. ``can_carry_models`` is False where regulation lets too few bytes through in a day.
+    length of an outage. ``can_carry_models`` is False where regulation lets too few bytes through in a day. ``model``
+    says how the figures change over time; None where they do not.
     """
 
     name: str
@@ -58,11 +68,12 @@ class LinkProfile:
     mttr_s: float | None = None
     can_carry_models: bool = True
     bytes_per_day: float | None = None
+    model: LinkModel | None = None
     facts: tuple[tuple[str, Fact], ...] = ()
 
-    def assumptions(self, *, is_reliability_used: bool = False) -> list[Assumption]:
-        """Return the estimates among the figures a run uses."""
-        unused = {"bytes_per_day"} | (set() if is_reliability_used else {"mtbf_s", "mttr_s"})
+    def assumptions(self, *, is_reliability_used: bool = False, without: Collection[str] = ()) -> list[Assumption]:
+        """Return the estimates among the figures a run uses, ``without`` those that a link model stands in for."""
+        unused = {"bytes_per_day", *without} | (set() if is_reliability_used else {"mtbf_s", "mttr_s"})
         return [fact.assumption() for name, fact in self.facts if fact.is_assumed and name not in unused]
 
 
@@ -93,7 +104,8 @@ def apply_fields(profile: LinkProfile | None, fields: Mapping[str, Any], *, name
 
     Args:
         profile: What to start from; None for a link given by its fields alone.
-        fields: ``rate`` sets both directions, ``rtt`` twice the one-way ``delay``; ``jitter`` is one way.
+        fields: ``rate`` sets both directions, ``rtt`` twice the one-way ``delay``; ``jitter`` is one way; ``model`` is
+            the link model with its parameters, in place of the one that ``profile`` has.
         name: Name of the result.
         key: Dotted path of the block, for messages.
 
@@ -104,6 +116,8 @@ def apply_fields(profile: LinkProfile | None, fields: Mapping[str, Any], *, name
     if "delay" in values and "rtt" in values:
         raise ParameterError([(f"{key}.rtt", "give delay (one way) or rtt (both ways), not both")])
     changes = _changes(values)
+    if "model" in values:
+        changes["model"] = _model(values["model"], f"{key}.model")
     faults = [
         (f"{key}.{field}", "got 0; a rate must be above 0")
         for field in ("rate", "up", "down")
@@ -122,6 +136,10 @@ def apply_fields(profile: LinkProfile | None, fields: Mapping[str, Any], *, name
         return LinkProfile(name=name, **changes)
     kept = tuple((attribute, fact) for attribute, fact in profile.facts if attribute not in changes)
     return replace(profile, name=name, facts=kept, **changes)
+
+
+def _model(block: Mapping[str, Any], key: str) -> LinkModel:
+    return LinkModel(block["kind"], {name: value for name, value in block.items() if name != "kind"}, key)
 
 
 def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
