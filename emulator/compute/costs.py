@@ -16,6 +16,7 @@ the overhead per batch, which R holds only on average: a network of a few thousa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -168,8 +169,8 @@ def seconds(device: Device, work: Mapping[str, float]) -> float:
     for unit, amount in work.items():
         if unit not in device.seconds_per_unit:
             raise ValueError(_unknown_unit(device, unit))
-        if amount < 0:
-            raise ValueError(f"work unit {unit!r}: got {amount}; an amount of work cannot be negative")
+        if not (amount >= 0 and math.isfinite(amount)):
+            raise ValueError(f"work unit {unit!r}: got {amount}; an amount of work is finite and not negative")
         total += amount * device.seconds_per_unit[unit]
     return total
 

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
@@ -55,10 +56,13 @@ class Executor:
         self._workers: dict[Connection, Any] = {}
         self._running: dict[Connection, deque[Job]] = {}
         self._started: set[str] = set()
+        self._retried: set[str] = set()
         self._queue: OrderedDict[str, Job] = OrderedDict()
         self._done: dict[str, Outcome] = {}
         self.cpu_s = 0.0
         self.calls = 0
+        for _ in range(workers):  # now, before the ServerApp runs: workers know nothing of what it does
+            self._start_worker()
 
     def submit(self, job: Job) -> None:
         """Queue ``job`` unless it is known already; it starts as soon as a worker is free."""
@@ -102,7 +106,14 @@ class Executor:
             _, job = self._queue.popitem(last=False)
             self._started.add(job.key)
             self._running[connection].append(job)
-            connection.send(job)
+            try:
+                connection.send(job)
+            except OSError:  # the worker died while idle: it is buried and the job starts anew elsewhere
+                self._running[connection].pop()
+                self._started.discard(job.key)
+                self._queue[job.key] = job
+                self._queue.move_to_end(job.key, last=False)
+                self._remove(connection)
 
     def _freest_worker(self) -> Connection | None:
         """Return a worker that can take a job, starting one where there are fewer than wanted; None where all are full."""
@@ -121,7 +132,15 @@ class Executor:
             try:
                 outcome: Outcome = connection.recv()
             except (EOFError, ConnectionResetError):
-                outcome = self._bury(connection, job)
+                self._started.discard(job.key)
+                exit_code = self._remove(connection)
+                if exit_code < 0 and job.key not in self._retried:
+                    self._retried.add(job.key)  # killed from outside, by the host's memory killer perhaps: once more
+                    self._queue[job.key] = job
+                    self._queue.move_to_end(job.key, last=False)
+                    continue
+                self._done[job.key] = _crashed(job, exit_code)
+                continue
             self._started.discard(job.key)
             self.cpu_s += outcome.cpu_s
             self.calls += 1
@@ -142,23 +161,28 @@ class Executor:
         self._running[ours] = deque()
         return ours
 
-    def _bury(self, connection: Connection, job: Job) -> Outcome:
-        """A worker died under a job (the host killed it, or the app called ``os._exit``): the job fails, the run goes on."""
+    def _remove(self, connection: Connection) -> int:
+        """Forget a worker that has died; jobs waiting behind its last one start anew. Returns its exit code."""
         process = self._workers.pop(connection)
-        for waiting in reversed(self._running.pop(connection)):  # those behind it in the pipe start anew elsewhere
+        for waiting in reversed(self._running.pop(connection)):
             self._started.discard(waiting.key)
             self._queue[waiting.key] = waiting
             self._queue.move_to_end(waiting.key, last=False)
         process.join()
         connection.close()
-        message = adapter.message_from_bytes(job.message)
-        reason = f"the ClientApp process ended with exit code {process.exitcode}"
-        reply = adapter.error_reply(message.metadata, adapter.CRASHED, reason, message.metadata.created_at)
-        sizes = adapter.object_sizes(reply)
-        return Outcome(
-            reply=adapter.message_to_bytes(reply), state=job.state, object_count=sizes.objects,
-            reply_bytes=sizes.total_bytes, work=None, cpu_s=0.0, peak_bytes=0, error=reason, metrics={},
-        )  # fmt: skip
+        return int(process.exitcode or 0)
+
+
+def _crashed(job: Job, exit_code: int) -> Outcome:
+    """Return Flower's error reply for a ClientApp process that ended by itself. It is not kept in the journal."""
+    message = adapter.message_from_bytes(job.message)
+    reason = f"the ClientApp process ended with exit code {exit_code}"
+    reply = adapter.error_reply(message.metadata, adapter.CRASHED, reason, message.metadata.created_at)
+    sizes = adapter.object_sizes(reply)
+    return Outcome(
+        reply=adapter.message_to_bytes(reply), state=job.state, object_count=sizes.objects,
+        reply_bytes=sizes.total_bytes, work=None, cpu_s=0.0, peak_bytes=0, error=reason, metrics={},
+    )  # fmt: skip
 
 
 def _worker_main(
@@ -171,11 +195,17 @@ def _worker_main(
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
     log_to_stderr()
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
     while True:
-        connection.send(call(client_app, jobs.get(), run_config))
+        job = jobs.get()
+        outcome = call(client_app, job, run_config)
+        if outcome.error:
+            print(f"{job.key}:\n{outcome.error}", file=sys.stderr)
+        connection.send(outcome)
 
 
 def _receive(connection: Connection, jobs: queue.SimpleQueue[Job]) -> None:

@@ -86,7 +86,7 @@ class Journal:
             self._path.unlink(missing_ok=True)
 
 
-_PLAIN = ("object_count", "reply_bytes", "work", "cpu_s", "peak_bytes", "error", "metrics")
+_PLAIN = ("object_count", "reply_bytes", "work", "cpu_s", "peak_bytes", "error", "metrics", "slept_s")
 
 
 def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

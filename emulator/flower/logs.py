@@ -26,7 +26,7 @@ def app_output_to(path: Path) -> Iterator[None]:
 
 def log_to_stderr() -> None:
     """Send Flower's log to standard error (in a worker, whose standard error is a file)."""
-    logging.getLogger("flwr").handlers = [_handler(sys.__stderr__)]
+    logging.getLogger("flwr").handlers = [_handler(sys.stderr)]
 
 
 def _handler(stream: TextIO | None) -> logging.Handler:

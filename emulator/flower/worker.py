@@ -7,6 +7,7 @@ a worker; a real SuperNode starts a fresh process per message.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import sys
@@ -14,12 +15,14 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from flwr.app import Error, Message
 
 from emulator.flower import adapter
+from emulator.flower.clock import EPOCH_S, real_monotonic, virtual_time
 
 WORK_REPORT: Final = "work-report"
 """Reserved ConfigRecord in a reply (and in the ServerApp's context state): units of work done, by name."""
@@ -57,7 +60,8 @@ class Outcome:
         reply_bytes: Their bytes.
         work: Units of work the app reported, or None where it reported none.
         cpu_s: CPU seconds of the call on the host.
-        peak_bytes: Growth of the worker's peak memory during the call, in bytes (0 where it did not grow).
+        peak_bytes: Peak resident memory during the call above that at its start.
+        slept_s: Seconds the ClientApp slept; they pass on the device without computing.
         error: Traceback where the ClientApp raised, else empty.
         metrics: Scalar metrics of the reply by name.
     """
@@ -71,6 +75,7 @@ class Outcome:
     peak_bytes: int
     error: str
     metrics: Mapping[str, float]
+    slept_s: float = 0.0
 
 
 def prepare_process(seed: int) -> None:
@@ -90,11 +95,13 @@ def call(client_app: Any, job: Job, run_config: Mapping[str, Any]) -> Outcome:
     message = adapter.message_from_bytes(job.message)
     state = adapter.content_from_bytes(job.state)
     context = adapter.make_context(job.node_id, dict(job.node_config), state, dict(run_config))
-    peak_before = _peak_bytes()
+    resident_bytes = _start_peak()
+    clock = CallClock(message.metadata.created_at)
     cpu_before = time.process_time()
     error = ""
     try:
-        reply = client_app(message=message, context=context)
+        with virtual_time(clock):
+            reply = client_app(message=message, context=context)
         work = _take_work(reply)
     except Exception as raised:  # a ClientApp may raise anything; Flower turns it into an error reply
         error = traceback.format_exc()
@@ -109,7 +116,8 @@ def call(client_app: Any, job: Job, run_config: Mapping[str, Any]) -> Outcome:
         reply_bytes=sizes.total_bytes,
         work=work,
         cpu_s=cpu_s,
-        peak_bytes=max(0, _peak_bytes() - peak_before),
+        peak_bytes=max(0, _peak_bytes() - resident_bytes),
+        slept_s=clock.slept_s,
         error=error,
         metrics=_scalar_metrics(reply),
     )
@@ -133,5 +141,40 @@ def _scalar_metrics(reply: Message) -> dict[str, float]:
     }
 
 
+def _start_peak() -> int:
+    """Forget the process's peak memory so far and return its resident bytes (Linux; elsewhere the peak never falls)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _memory_line("VmRSS")
+
+
 def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return _memory_line("VmHWM")
+
+
+def _memory_line(name: str) -> int:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+class CallClock:
+    """What a ClientApp's ``time`` shows: virtual time at the message's creation, plus real time and sleeps since.
+
+    Sleeping takes no real time; it is added to the time of the call on the device.
+    """
+
+    def __init__(self, created_at: float) -> None:
+        self._start_s = created_at - EPOCH_S
+        self._began_s = real_monotonic()
+        self.slept_s = 0.0
+
+    def now_s(self) -> float:
+        """Virtual seconds."""
+        return self._start_s + self.slept_s + real_monotonic() - self._began_s
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual seconds pass."""
+        self.slept_s += seconds

@@ -48,7 +48,7 @@ def test_work_adds_up_and_every_unit_is_known() -> None:
     [
         ("rpi_4b_4gb", {"train_mac": 1.0}, "did you mean 'train_macs'"),
         ("rpi_4b_4gb", {"train_mac": 1.0}, "add a row"),
-        ("rpi_4b_4gb", {"samples": -1.0}, "negative"),
+        ("rpi_4b_4gb", {"samples": -1.0}, "not negative"),
         ("nrf5340", {"samples": 1.0}, "runs no Python"),
     ],
 )

@@ -21,7 +21,7 @@ from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.state import Delivery
 from emulator.backends.des.waiting import await_replies
 from emulator.backends.des.world import World
-from emulator.errors import Stalled
+from emulator.errors import EmulatorError, RunFailed, Stalled
 from emulator.flower import adapter
 from emulator.flower.clock import real_time_inside
 from emulator.interrupts import raise_if_interrupted
@@ -48,7 +48,7 @@ class VirtualGrid(Grid):
         self._deliveries: dict[str, Delivery] = {}
         self._idle_calls = 0
         self._last_question = ""
-        self.failure: Exception | None = None
+        self.failure: EmulatorError | None = None
         self.on_push: Callable[[int, Message], None] = lambda _round, _message: None
 
     # -- Flower's interface -------------------------------------------------------------------------------------
@@ -130,9 +130,12 @@ class VirtualGrid(Grid):
                 if is_idle:
                     self._watch_for_standstill(call)
                 yield
-            except Exception as error:
+            except EmulatorError as error:
                 self.failure = error
                 raise
+            except Exception as error:
+                self.failure = RunFailed(f"internal error, please report it: {type(error).__name__}: {error}")
+                raise self.failure from error
             finally:
                 self._server_work.restart()
 

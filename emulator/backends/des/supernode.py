@@ -100,6 +100,7 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
     """Run the ClientApp for real and let its cost on the device pass in virtual time."""
     device = node.node.device
     assert device is not None  # the planner gives every client a device
+    node.phase = "waiting"
     yield world.env.timeout(world.superexec_delay_s(node))
     kind = delivery.metadata.message_type.split(".")[0]
     node.phase = kind
@@ -119,6 +120,7 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
     work_s = (
         world.device_s(device, work) if outcome.work is not None else world.measured_s(delivery.key, outcome, device)
     )
+    work_s += outcome.slept_s
     fault = world.placed_fault(node, delivery, "train") if kind == "train" else None
     if fault is not None:
         yield world.env.timeout(start_s + work_s / 2)
@@ -127,6 +129,7 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
         raise Crash(fault.action)
     yield world.env.timeout(start_s + work_s)
     node.state = outcome.state
+    node.phase = "reply"  # done, but not yet noticed: what goes wrong now loses the reply, not the work
     world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)
     _log_metrics(world, node, delivery, outcome)
     return outcome
@@ -166,7 +169,7 @@ def lose(world: World, node: NodeState, why: str) -> None:
         return
     if phase in ("download", "upload"):
         world.transfers.abort(f"{phase}/{delivery.key}", why)
-    elif phase and phase != "crashed":
+    elif phase not in ("", "waiting", "crashed", "reply"):
         world.row("compute_lost", node, delivery, value=world.env.now - node.compute_started_s, note=why)
     world.row("message_dropped", node, delivery, note=why)
 
