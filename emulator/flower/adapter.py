@@ -78,11 +78,17 @@ def load_component(app_dir: Path, component: str) -> Any:
     except KeyError:
         raise AppLoadError(f"{app_dir}/pyproject.toml names no [tool.flwr.app.components] {component}") from None
     try:
-        return load_app(reference, ImportError, app_dir)
-    except Exception as error:  # whatever an app raises at import is the app's fault, and is told as such
+        app = load_app(reference, ImportError, app_dir)
+    except (Exception, SystemExit) as error:  # whatever an app raises at import is the app's fault, and is told as such
         raise AppLoadError(
             f"the app's {component} {reference!r} in {app_dir} cannot be imported: {type(error).__name__}: {error}"
         ) from error
+    if component == "serverapp" and getattr(app, "_main", None) is None:
+        raise AppLoadError(
+            f"the app's serverapp {reference!r} has no @app.main() function. Flower's legacy server (server_fn) calls the Grid "
+            "from several threads, which virtual time does not allow: move the app to the Message API"
+        )
+    return app
 
 
 def object_sizes(message: Message) -> ObjectSizes:

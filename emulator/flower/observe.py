@@ -18,6 +18,15 @@ from flwr.serverapp.strategy import Strategy
 class Observer(Protocol):
     """Told what a strategy computes, in the order in which it does."""
 
+    def on_start(self) -> None:
+        """A strategy starts."""
+
+    def on_end(self) -> None:
+        """The strategy has ended, however it did."""
+
+    def on_round(self) -> None:
+        """The strategy's next round begins; perhaps nobody is asked in it."""
+
     def on_arrays(self, round_number: int, arrays: ArrayRecord) -> None:
         """The global model after ``round_number`` (0: the initial model)."""
 
@@ -31,17 +40,24 @@ def observed_strategies(observer: Observer) -> Iterator[None]:
     original = Strategy.start
 
     def start(self: Strategy, grid: Any, initial_arrays: ArrayRecord, *args: Any, **kwargs: Any) -> Any:
+        observer.on_start()
         observer.on_arrays(0, initial_arrays)
         names = ("num_rounds", "timeout", "train_config", "evaluate_config", "evaluate_fn")
         kwargs.update(zip(names, args, strict=False))
         if kwargs.get("evaluate_fn") is not None:
             kwargs["evaluate_fn"] = _observed_evaluate(kwargs["evaluate_fn"], observer)
+        own = dict(vars(self))  # an app may have set such attributes itself
+        self.configure_train = _observed_configure(self.configure_train, observer)  # type: ignore[method-assign]
         self.aggregate_train = _observed_train(self.aggregate_train, observer)  # type: ignore[method-assign]
         self.aggregate_evaluate = _observed_replies(self.aggregate_evaluate, observer)  # type: ignore[method-assign]
         try:
             return original(self, grid, initial_arrays, **kwargs)
         finally:
-            del self.aggregate_train, self.aggregate_evaluate
+            for name in ("configure_train", "aggregate_train", "aggregate_evaluate"):
+                vars(self).pop(name)
+                if name in own:
+                    setattr(self, name, own[name])
+            observer.on_end()
 
     Strategy.start = start  # type: ignore[method-assign]
     try:
@@ -58,6 +74,14 @@ def _observed_evaluate(evaluate_fn: Callable[..., Any], observer: Observer) -> C
         return metrics
 
     return evaluate
+
+
+def _observed_configure(configure: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    def configure_train(*arguments: Any, **named: Any) -> Any:
+        observer.on_round()
+        return configure(*arguments, **named)
+
+    return configure_train
 
 
 def _observed_train(aggregate: Callable[..., Any], observer: Observer) -> Callable[..., Any]:

@@ -19,17 +19,18 @@ from flwr.supercore.run import Run
 from emulator.backends.des.rounds import Rounds
 from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.state import Delivery
-from emulator.backends.des.waiting import await_replies
+from emulator.backends.des.waiting import await_replies, expire
 from emulator.backends.des.world import World
 from emulator.errors import EmulatorError, RunFailed, Stalled
 from emulator.flower import adapter
-from emulator.flower.clock import real_time_inside
+from emulator.flower.clock import EPOCH_S, real_time_inside
 from emulator.interrupts import raise_if_interrupted
 
 CALL_S = 0.001
 """One request from the ServerApp to the SuperLink on the same machine (estimate)."""
-IDLE_CALLS = 1000
-"""So many calls in a row in a world where nothing is to happen any more mean that the ServerApp waits in vain."""
+STANDSTILL_S = 21600.0
+STANDSTILL_CALLS = 200_000
+"""Asking for so long (virtual time), or so often, in a world where nothing is to happen any more is waiting in vain."""
 
 
 class VirtualGrid(Grid):
@@ -47,7 +48,7 @@ class VirtualGrid(Grid):
         self._rounds = rounds
         self._deliveries: dict[str, Delivery] = {}
         self._idle_calls = 0
-        self._last_question = ""
+        self._idle_from_s = 0.0
         self.failure: EmulatorError | None = None
         self.on_push: Callable[[int, Message], None] = lambda _round, _message: None
 
@@ -85,7 +86,11 @@ class VirtualGrid(Grid):
         wanted = list(message_ids)
         with self._emulating("pull_messages"):
             self._world.run_until(self._world.now_s + CALL_S)
-            return self._pull([self._deliveries[key] for key in wanted if key in self._deliveries])
+            asked = [self._deliveries[key] for key in wanted if key in self._deliveries]
+            for delivery in asked:
+                if not delivery.done.triggered and self._world.now_s >= delivery.pushed_s + delivery.metadata.ttl:
+                    expire(self._world, delivery)
+            return self._pull(asked)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Push messages and wait until all are answered or ``timeout`` virtual seconds are over."""
@@ -93,8 +98,8 @@ class VirtualGrid(Grid):
         with self._emulating("send_and_receive"):
             self._idle_calls = 0
             deliveries = self._push(batch)
-            await_replies(self._world, deliveries, timeout)
-            replies = self._pull(deliveries)
+            looked_s = await_replies(self._world, deliveries, timeout)
+            replies = self._pull([delivery for delivery in deliveries if delivery.arrived_s <= looked_s])
             for delivery in deliveries:
                 delivery.is_abandoned = not delivery.is_pulled
             return replies
@@ -140,16 +145,19 @@ class VirtualGrid(Grid):
                 self._server_work.restart()
 
     def _watch_for_standstill(self, call: str) -> None:
-        if not call.startswith("time."):
-            self._last_question = call
-        if self._world.env.peek() < math.inf:
-            self._idle_calls = 0
+        world = self._world
+        if call.startswith("time."):
+            return  # sleeping is no question; the horizon bounds it
+        waits_for_reply = any(not (d.done.triggered or d.is_abandoned) for d in self._deliveries.values())
+        if world.env.peek() < math.inf or waits_for_reply or self._idle_calls == 0:
+            self._idle_from_s = world.now_s
+            self._idle_calls = int(not waits_for_reply)
             return
         self._idle_calls += 1
-        if self._idle_calls > IDLE_CALLS:
+        if self._idle_calls > STANDSTILL_CALLS or world.now_s - self._idle_from_s > STANDSTILL_S:
             raise Stalled(
-                f"the ServerApp waits in vain: nothing more can happen after virtual time {self._world.now_s:.0f} s, but it "
-                f"keeps calling {self._last_question or call}; {self._world.waiting_for()}. Ask for fewer nodes or give a timeout"
+                f"the ServerApp waits in vain: nothing more can happen after virtual time {self._idle_from_s:.0f} s, but it "
+                f"keeps calling {call}; {world.waiting_for()}. Ask for fewer nodes or give a timeout"
             )
 
     def _push(self, messages: list[Message]) -> list[Delivery]:
@@ -159,6 +167,7 @@ class VirtualGrid(Grid):
             self.on_push(round_number, message)
             delivery = self._send(message, round_number)
             self._deliveries[delivery.metadata.message_id] = delivery
+            self._rounds.sent(delivery)
             deliveries.append(delivery)
         if messages:
             world.run_until(world.now_s + CALL_S)
@@ -184,6 +193,8 @@ class VirtualGrid(Grid):
                 continue
             delivery.is_pulled = True
             message = adapter.message_from_bytes(delivery.reply)
+            message.metadata.created_at = EPOCH_S + delivery.arrived_s
+            message.metadata.ttl = delivery.pushed_s + delivery.metadata.ttl - delivery.arrived_s
             delivery.reply = None
             self._server_work.received(message)
             self._rounds.replied(delivery, is_good=not message.has_error())

@@ -8,6 +8,7 @@ import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
 
 from emulator.backends.des.grid import VirtualGrid
+from emulator.backends.des.rounds import Rounds
 from emulator.backends.des.world import World
 
 
@@ -17,21 +18,40 @@ class Recorder:
     Args:
         world: Gives time and log.
         grid: Settles the server's work before a metric is logged, so that its time is right.
+        rounds: Told when a strategy's rounds begin.
         weights: Folder for ``round-000.safetensors`` ...
     """
 
-    def __init__(self, world: World, grid: VirtualGrid, weights: Path) -> None:
+    def __init__(self, world: World, grid: VirtualGrid, rounds: Rounds, weights: Path) -> None:
         self._world = world
         self._grid = grid
+        self._rounds = rounds
+        self._rounds_before = 0
         self._weights = weights
         self._sees_strategy = False
         weights.mkdir(parents=True, exist_ok=True)
         grid.on_push = self.on_push
 
+    def on_start(self) -> None:
+        """A strategy starts; its round 1 is the log's next."""
+        self._sees_strategy = True
+        self._rounds_before = self._world.round
+        self._rounds.trust_strategy(True)
+
+    def on_end(self) -> None:
+        """The strategy has ended."""
+        self._rounds.trust_strategy(False)
+
+    def on_round(self) -> None:
+        """The strategy's next round begins."""
+        self._grid.settle()
+        self._rounds.begin()
+
     def on_arrays(self, round_number: int, arrays: ArrayRecord) -> None:
         """Save the global model after a round."""
-        self._sees_strategy = True
-        self._save(round_number, arrays)
+        number = self._rounds_before + round_number
+        if round_number > 0 or not self._path(number).exists():
+            self._save(number, arrays)
 
     def on_metrics(self, round_number: int, source: str, metrics: MetricRecord) -> None:
         """Log scalar metrics; those aggregated from clients carry their source in the name."""
@@ -40,7 +60,11 @@ class Recorder:
         for name, value in sorted(metrics.items()):
             if isinstance(value, (int, float)):
                 self._world.log.append(
-                    self._world.now_s, "metric", round=round_number, value=value, note=f"{prefix}{name}"
+                    self._world.now_s,
+                    "metric",
+                    round=self._rounds_before + round_number,
+                    value=value,
+                    note=f"{prefix}{name}",
                 )
 
     def on_push(self, round_number: int, message: Message) -> None:
@@ -55,7 +79,7 @@ class Recorder:
     def _save(self, round_number: int, arrays: ArrayRecord) -> None:
         from safetensors.numpy import save_file
 
-        data = {name: np.ascontiguousarray(array.numpy()) for name, array in arrays.items()}
+        data = {name: np.require(array.numpy(), requirements="C") for name, array in arrays.items()}
         save_file(data, self._path(round_number), metadata={"round": str(round_number)})
 
     def _path(self, round_number: int) -> Path:

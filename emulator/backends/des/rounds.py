@@ -1,7 +1,8 @@
-"""Rounds as the log shows them: opened by the first messages of a new group, closed by those of the next or by the end.
+"""Rounds as the log shows them, numbered 1, 2, 3 ... whatever the app calls them.
 
-Flower's strategies put the round's number into ``group_id``. An app that uses other groups, or none, gets a new round for
-each new group of training messages.
+Where a Flower strategy runs, it says when a round begins (``begin``, also for a round in which nobody is asked). A ServerApp that
+drives the Grid by hand says nothing; then training messages open a round when nothing of the one before is outstanding and
+they carry another group, go to several nodes, or go to a node that this round has asked already. Other messages never do.
 """
 
 from __future__ import annotations
@@ -17,16 +18,40 @@ class Rounds:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._group: str | None = None
+        self._is_open = False
+        self._is_announced = False
+        self._has_strategy = False
+        self._group = ""
+        self._asked: set[int] = set()
         self._answered: set[str] = set()
+        self._outstanding: list[Delivery] = []
+
+    def begin(self) -> None:
+        """A strategy begins its next round; it opens with its first messages, or empty when the next one begins."""
+        self._finish_announced()
+        self.close()
+        self._is_announced = True
 
     def enter(self, messages: list[Message]) -> int:
         """Return the round these messages belong to, opening it where it is new."""
-        if messages:
-            group = messages[0].metadata.group_id
-            if group != self._group or (not group and messages[0].metadata.message_type.startswith("train")):
-                self.open(group, len(messages))
+        training = [message for message in messages if message.metadata.message_type.startswith("train")]
+        if self._is_announced:
+            if messages:
+                self._is_announced = False
+                self.open(len(messages))
+        elif training and not self._has_strategy and self._is_new(training):
+            self.open(len(messages))
+        self._asked |= {message.metadata.dst_node_id for message in training}
         return self._world.round
+
+    def trust_strategy(self, is_running: bool) -> None:
+        """While a strategy runs, only it opens rounds."""
+        self._finish_announced()
+        self._has_strategy = is_running
+
+    def sent(self, delivery: Delivery) -> None:
+        """Note a message of the current round."""
+        self._outstanding.append(delivery)
 
     def replied(self, delivery: Delivery, *, is_good: bool) -> None:
         """Note that the ServerApp was handed a reply."""
@@ -38,21 +63,42 @@ class Rounds:
             size_bytes=delivery.reply_sizes.total_bytes, note="ok" if is_good else delivery.reply_note or "error",
         )  # fmt: skip
 
+    def open(self, count: int) -> None:
+        """Open the next round, addressed to ``count`` nodes; the one before is closed."""
+        self.close()
+        world = self._world
+        world.round += 1
+        self._is_open, self._answered, self._asked, self._outstanding = True, set(), set(), []
+        world.log.append(world.now_s, "round_opened", round=world.round, value=count)
+
     def close(self) -> None:
         """Close the round that is open, if any."""
-        world = self._world
-        if self._group is None:
+        if not self._is_open:
             return
-        self._group = None
+        self._is_open = False
+        world = self._world
         world.loads.write()
         world.log.append(world.now_s, "round_closed", round=world.round, value=len(self._answered))
         world.log.flush()
         world.measurements.save()
 
-    def open(self, group: str, count: int) -> None:
-        """Open the round of a new group, addressed to ``count`` nodes; the one before is closed."""
+    def end(self) -> None:
+        """The run is over: close what is open, and log an announced round in which nobody was asked."""
+        self._finish_announced()
         self.close()
-        world = self._world
-        world.round = int(group) if group.isdigit() else world.round + 1
-        self._group, self._answered = group, set()
-        world.log.append(world.now_s, "round_opened", round=world.round, value=count)
+
+    def _finish_announced(self) -> None:
+        if self._is_announced:
+            self._is_announced = False
+            self.open(0)
+
+    def _is_new(self, training: list[Message]) -> bool:
+        if not self._is_open:
+            self._group = training[0].metadata.group_id
+            return True
+        if any(not (d.is_pulled or d.is_abandoned) for d in self._outstanding):
+            return False
+        group, before = training[0].metadata.group_id, self._group
+        self._group = group
+        asks_again = any(message.metadata.dst_node_id in self._asked for message in training)
+        return group != before or len(training) > 1 or asks_again

@@ -44,7 +44,7 @@ class Session(Protocol):
 
 
 def _close_log(world: World, rounds: Rounds, status: Status) -> None:
-    rounds.close()
+    rounds.end()
     world.end()
     world.log.append(world.now_s, "run_finished", note=status)
     world.log.flush()
@@ -96,7 +96,7 @@ class AppSession:
         self._work = ServerWork(self._world, self._context, reports_work=info.reports_work)
         self._rounds = Rounds(self._world)
         self._grid = VirtualGrid(self._world, self._work, self._rounds)
-        self._recorder = Recorder(self._world, self._grid, options.folder / "weights")
+        self._recorder = Recorder(self._world, self._grid, self._rounds, options.folder / "weights")
         self._seed = derive_seed(plan.seed, "serverapp")
 
     def serve(self) -> None:
@@ -112,7 +112,7 @@ class AppSession:
                 self._grid.settle()
             except EmulatorError:
                 raise
-            except Exception as error:  # an app may raise anything: it is the app's failure, told as such
+            except (Exception, SystemExit) as error:  # an app may raise anything: it is the app's failure, told as such
                 traceback.print_exc()
                 raise self._grid.failure or RunFailed(
                     f"the ServerApp raised {type(error).__name__}: {error}; the traceback is in {self._folder}/serverapp.log"

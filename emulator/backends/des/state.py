@@ -28,6 +28,7 @@ class Delivery:
         done: Triggers when a reply (or Flower's error reply) is at the SuperLink.
         reply: The serialised reply once there.
         reply_sizes: Objects in which the reply travelled.
+        arrived_s: When the reply was complete at the SuperLink.
         is_pulled: The ServerApp has the reply.
         is_abandoned: The ServerApp stopped waiting.
     """
@@ -43,6 +44,7 @@ class Delivery:
     reply: bytes | None = None
     reply_sizes: ObjectSizes = field(default_factory=lambda: ObjectSizes(0, 0))
     reply_note: str = ""
+    arrived_s: float = float("inf")
     is_pulled: bool = False
     is_abandoned: bool = False
 

@@ -41,17 +41,17 @@ def run_rounds(world: World, rounds: Rounds, spec: TimingOnly) -> None:
     template = _metadata(spec)
     for number in range(1, spec.rounds + 1):
         nodes = _wait_for_nodes(world, spec.min_nodes)
-        rounds.open(str(number), len(nodes))
+        rounds.open(len(nodes))
         deliveries = [world.send(template, b"", sizes, node, number) for node in nodes]
-        await_replies(world, deliveries, spec.deadline_s)
-        answered = [_take(rounds, delivery) for delivery in deliveries]
+        looked_s = await_replies(world, deliveries, spec.deadline_s)
+        answered = [_take(rounds, delivery, looked_s) for delivery in deliveries]
         _aggregate(world, spec, sum(answered))
     rounds.close()
 
 
-def _take(rounds: Rounds, delivery: Delivery) -> bool:
+def _take(rounds: Rounds, delivery: Delivery, looked_s: float) -> bool:
     """Hand a reply to the server, if it is there; the others are late."""
-    if delivery.reply is None:
+    if delivery.reply is None or delivery.arrived_s > looked_s:
         delivery.is_abandoned = True
         return False
     is_good = not delivery.reply_note

@@ -10,11 +10,15 @@ from emulator.backends.des.world import World
 from emulator.flower import adapter
 
 
-def await_replies(world: World, deliveries: Sequence[Delivery], timeout_s: float | None) -> None:
+def await_replies(world: World, deliveries: Sequence[Delivery], timeout_s: float | None) -> float:
     """Run the world until all deliveries are answered or ``timeout_s`` virtual seconds are over.
 
-    Ends on the grid's poll that finds the last reply, or on the first one after the deadline; empty polls take no step of
-    their own. A message nobody answers gets Flower's error reply when its time to live is over.
+    Ends on the grid's poll that finds the last reply. Past the deadline Flower's grid sleeps out its pause and returns without
+    another look, so that replies after its last poll are late. Empty polls take no step of their own. A message nobody answers
+    gets Flower's error reply when its time to live is over.
+
+    Returns:
+        Virtual time of the last poll: replies that were there by then are handed over.
     """
     began_s = world.now_s
     deadline_s = began_s + timeout_s if timeout_s is not None else math.inf
@@ -25,15 +29,18 @@ def await_replies(world: World, deliveries: Sequence[Delivery], timeout_s: float
         world.run_until(min(deadline_s, expiry_s), answered)
         for delivery in pending:
             if world.now_s >= delivery.pushed_s + delivery.metadata.ttl and not delivery.done.triggered:
-                _expire(world, delivery)
+                expire(world, delivery)
         pending = [delivery for delivery in pending if not delivery.done.triggered]
     period_s = world.plan.flower.serverapp_poll_s
-    if period_s > 0 and deliveries:
-        polls = math.ceil((min(world.now_s, deadline_s) - began_s) / period_s - 1e-9)
-        world.run_until(max(world.now_s, began_s + polls * period_s))
+    if period_s <= 0 or not deliveries:
+        return world.now_s
+    polls = math.ceil((min(world.now_s, deadline_s) - began_s) / period_s - 1e-9)
+    world.run_until(max(world.now_s, began_s + polls * period_s))
+    return began_s + (polls - 1) * period_s if pending else world.now_s
 
 
-def _expire(world: World, delivery: Delivery) -> None:
+def expire(world: World, delivery: Delivery) -> None:
+    """Answer a message whose time to live is over with Flower's error."""
     reply = adapter.error_reply(
         delivery.metadata, adapter.REPLY_UNAVAILABLE, "The message's time to live is over.", world.epoch_s()
     )

@@ -139,6 +139,7 @@ class World:
     def arrive(self, delivery: Delivery, reply: bytes, sizes: ObjectSizes, note: str) -> None:
         """A reply is complete at the SuperLink."""
         delivery.reply, delivery.reply_sizes, delivery.reply_note = reply, sizes, note
+        delivery.arrived_s = self.now_s
         delivery.message = b""  # no longer needed; thousands of them would add up
         if delivery.is_abandoned:
             self.row("reply_late", self.nodes[delivery.node], delivery, size_bytes=sizes.total_bytes)
