@@ -18,6 +18,7 @@ from emulator.errors import EmulatorError, ScenarioError, UsageError
 EXIT_INTERRUPTED = 130
 _EPILOG = """\
 also:  emulate resume RUN            go on with an interrupted run
+       emulate report RUN            write tables and report.html anew from the event log
        emulate events RUN [--jsonl]  print the event log
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     options = _run_parser().parse_args(arguments)
+    if options.data_dir is not None:
+        options.set.append(f"data.dir={json.dumps(str(Path(options.data_dir).resolve()))}")
     if options.check or options.show_config or options.plan:
         return _inspect(options)
     from emulator import runner
@@ -90,6 +93,20 @@ def _resume(arguments: list[str]) -> int:
     return _with_progress(
         lambda **hooks: runner.resume(options.run, workers=options.workers, with_report=not options.no_report, **hooks)
     )
+
+
+def _report(arguments: list[str]) -> int:
+    from emulator import runner
+    from emulator.metrics.panel import summary_panel
+
+    parser = argparse.ArgumentParser(prog="emulate report", description="Write tables and report of a run anew.")
+    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
+    options = parser.parse_args(arguments)
+    console = Console()
+    result = runner.report(options.run, on_stage=lambda text: console.print(f"{text} ...", style="dim"))
+    console.print(summary_panel(result.summary))
+    console.print(f"report: {result.folder / 'report.html'}", soft_wrap=True)
+    return 0
 
 
 def _with_progress(action: Callable[..., Any]) -> int:
@@ -196,6 +213,7 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value; may be repeated"
     )
+    parser.add_argument("--data-dir", metavar="DIR", help="where the app's data lies; short for --set data.dir=DIR")
     parser.add_argument("--check", action="store_true", help="check the scenario and stop")
     parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
     parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
@@ -217,6 +235,7 @@ def _positive(text: str) -> int:
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
+    "report": _report,
     "events": _events,
     "topology": _topology,
     "profiles": _profiles,

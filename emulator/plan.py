@@ -200,6 +200,33 @@ class FlowerSettings:
     is_tls: bool = True
 
 
+@dataclass(frozen=True)
+class TimingOnly:
+    """Rounds without learning: what a message weighs and what a call costs.
+
+    Attributes:
+        rounds: Number of rounds.
+        deadline_s: Seconds the server waits for replies.
+        min_nodes: Nodes that must be listed before a round opens.
+        download_bytes: Serialised message to a client.
+        download_objects: Objects in which it travels.
+        upload_bytes: Serialised reply.
+        upload_objects: Objects in which it travels.
+        work: Units of work of one call.
+        memory_bytes: Peak memory of one call, without the process itself.
+    """
+
+    rounds: int
+    deadline_s: float
+    min_nodes: int = 1
+    download_bytes: float = 250e3
+    download_objects: int = 20
+    upload_bytes: float = 250e3
+    upload_objects: int = 20
+    work: Mapping[str, float] = field(default_factory=dict)
+    memory_bytes: float = 0.0
+
+
 @dataclass(frozen=True, order=True)
 class Assumption:
     """A figure a run used that nobody measured (``kind: estimate`` in the profile tables)."""
@@ -227,6 +254,7 @@ class Plan:
         app: The Flower app.
         flower: Protocol constants.
         assumptions: Figures that are estimates.
+        timing: Set for a run without learning; the app is then not run.
     """
 
     scenario: str
@@ -241,6 +269,7 @@ class Plan:
     app: AppPlan
     flower: FlowerSettings
     assumptions: tuple[Assumption, ...] = ()
+    timing: TimingOnly | None = None
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:

@@ -18,6 +18,7 @@ from emulator.plan import Plan
 from emulator.units import format_bytes, format_duration
 
 _DOING: Final[Mapping[str, str]] = {"download": "downloading", "upload": "uploading", "train": "training"}
+_DOWN: Final = "down: "
 _SHOWN_NODES: Final = 16
 _REFRESH_S: Final = 0.25
 
@@ -59,7 +60,7 @@ class RunView:
             case "compute_finished" | "compute_lost" | "transfer_lost" | "node_up":
                 self._set(event.node, "waiting")
             case "node_down":
-                self._set(event.node, f"down: {event.note}")
+                self._set(event.node, f"{_DOWN}{event.note}")
             case "link_changed":
                 (self.links_down.discard if event.value else self.links_down.add)(event.link)
             case "metric" if not event.node:
@@ -88,7 +89,7 @@ class RunView:
     @property
     def up(self) -> int:
         """Clients that are powered."""
-        return sum(not doing.startswith("down") for doing in self.doing.values())
+        return sum(not doing.startswith(_DOWN) for doing in self.doing.values())
 
     def quality(self) -> str:
         """Return the first few global metrics of the last evaluation."""
@@ -136,7 +137,7 @@ class LiveProgress:
         )
         table = Table.grid(padding=(0, 2))
         for name, doing in list(view.doing.items())[:_SHOWN_NODES]:
-            style = "red" if doing.startswith("down") else "dim" if doing == "waiting" else "green"
+            style = "red" if doing.startswith(_DOWN) else "dim" if doing == "waiting" else "green"
             table.add_row(Text(name), Text(doing, style=style))
         hidden = len(view.doing) - _SHOWN_NODES
         parts: list[RenderableType] = [head, table]
@@ -169,13 +170,10 @@ class PlainProgress:
         if event.kind == "notice":
             self._console.print(f"! {event.note}", highlight=False, markup=False)
         elif event.kind == "round_closed":
-            self._console.print(_round_line(self._view, event), highlight=False, soft_wrap=True)
+            line = _round_line(self._view, event).append(f"  about {self._view.eta} to go")
+            self._console.print(line, highlight=False, soft_wrap=True)
 
 
 def _round_line(view: RunView, event: Event) -> Text:
     rounds = view.plan.app.rounds or "?"
-    replies = int(event.value or 0)
-    return Text(
-        f"round {event.round} of {rounds}  {view.clock}  {replies} replies  up {view.up} of {len(view.doing)}  "
-        f"{view.quality()}  about {view.eta} to go"
-    )
+    return Text(f"round {event.round} of {rounds}  {view.clock}  {int(event.value or 0)} replies  {view.quality()}")

@@ -150,6 +150,19 @@ def resume(
     return result
 
 
+def report(run_path: Path | str, *, on_stage: Callable[[str], None] = lambda _stage: None) -> Result:
+    """Write tables, summary, figures and report of a run folder anew from its event log and plan.
+
+    Raises:
+        UsageError: Not a run folder.
+    """
+    folder = RunFolder(Path(run_path))
+    status = folder.read_status()
+    plan = plan_from_json(folder.plan.read_bytes())
+    summary = _publish(folder, plan, with_report=True, on_stage=on_stage)
+    return Result(folder.path, status["state"], status.get("digest", ""), summary)
+
+
 def _carry_out(
     folder: RunFolder,
     plan: Plan,

@@ -1,4 +1,4 @@
-"""CPU seconds of apps that report no work: measured once on the host, kept in the run folder, replayed by a rerun."""
+"""Cost of apps that report no work: measured once on the host, kept in the run folder, replayed by a rerun."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ FILE_NAME = "measurements.json"
 
 
 class Measurements:
-    """CPU seconds by key (``clinic-01/gateway#3`` for a ClientApp call, ``server#7`` for the ServerApp between two Grid calls).
+    """Figures by key: CPU seconds of a ClientApp call (``clinic-01/gateway#3 cpu_s``), its memory (``... peak_bytes``), and CPU
+    seconds of the ServerApp between two Grid calls (``server#7 cpu_s``).
 
     Args:
         folder: Run folder in which they are kept.
@@ -21,9 +22,9 @@ class Measurements:
         self._known = known or {}
         self.used: dict[str, float] = {}
 
-    def seconds(self, key: str, measured_s: float) -> float:
-        """Return the known CPU seconds for ``key``, else ``measured_s``, and remember what was used."""
-        value = self._known.get(key, round(measured_s, 6))
+    def value(self, key: str, measured: float) -> float:
+        """Return the known figure for ``key``, else what was measured just now, and remember what was used."""
+        value = self._known.get(key, round(measured, 6))
         self.used[key] = value
         return value
 

@@ -30,9 +30,19 @@ def load(path: Path) -> Loaded:
     loaded = Loaded(opening_comment(text), faults=parsed.faults)
     if isinstance(parsed.data, dict):
         loaded.tree = Tree(parsed.data, parsed.places, refused=parsed.refused)
+        _expand_app(loaded.tree)
     elif not parsed.faults:
         loaded.faults.append(_not_a_mapping(path, parsed.data, parsed.places.get((), (str(path), 0))[1]))
     return loaded
+
+
+def _expand_app(tree: Tree) -> None:
+    """Read ``app: path/to/app`` as ``app: {path: path/to/app}``."""
+    app = tree.data.get("app")
+    if isinstance(app, str):
+        place = tree.place(("app",))
+        tree.put(("app",), {"path": app}, place)
+        tree.places["app", "path"] = place
 
 
 def opening_comment(text: str) -> str:

@@ -199,7 +199,9 @@ class Document(Block):
         examples=["rural_clinic"],
     )
     seed: Seed = Field(default=1, description="Root of every random stream.", examples=[1])
-    app: AppBlock = Field(description="The Flower app.", examples=["{path: ..}"])
+    app: AppBlock = Field(
+        description="The Flower app; `app: PATH` is short for `app: {path: PATH}`.", examples=["{path: ..}"]
+    )
     data: Config = Field(default={}, description=_SUGAR_TEXT.format("data"), examples=["{source: mitdb}"])
     model: Config = Field(default={}, description=_SUGAR_TEXT.format("model"), examples=["{kind: conv-vae}"])
     training: Config = Field(default={}, description=_SUGAR_TEXT.format("training"), examples=["{epochs: 2}"])

@@ -1,6 +1,8 @@
 """Unmodified Flower apps run in virtual time and give what the same code gives in plain loops."""
 
 import random
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +85,32 @@ def test_strategies_that_ship_with_flower(run_plan, strategy):
     assert outcome.status == "finished"
     assert [row.value for row in outcome.rows("round_closed")] == [4, 4, 4]
     assert len(outcome.weights(3)["weights"]) == 10
+
+
+def test_mods_of_a_client_app_run(run_plan, tmp_path):
+    """Flower's own clipping mod, around an unmodified ClientApp, sees the message and changes the reply."""
+    app = tmp_path / "modded_app"
+    shutil.copytree(APPS / "numpy_app", app)
+    (app / "numpy_app").rename(app / "modded_app")
+    for path in [app / "pyproject.toml", *app.rglob("*.py")]:
+        path.write_text(path.read_text().replace("numpy_app", "modded_app"))
+    client = app / "modded_app" / "client.py"
+    text = client.read_text().replace("app = ClientApp()", "app = ClientApp(mods=[arrays_size_mod, halve])")
+    text = text.replace("from flwr.clientapp import ClientApp", "from flwr.clientapp import ClientApp\n" + HALVING_MOD)
+    client.write_text(text)
+    plan = make_plan("numpy_app", 2, config={"min-nodes": 2, "num-server-rounds": 1, "parameters": 20})
+    plain = run_plan(plan)
+    modded = run_plan(replace(plan, app=replace(plan.app, path=str(app))))
+    assert np.allclose(modded.weights(1)["weights"], plain.weights(1)["weights"] / 2)
+
+
+HALVING_MOD = """from flwr.clientapp.mod import arrays_size_mod
+def halve(message, context, call_next):
+    reply = call_next(message, context)
+    if "arrays" in reply.content:
+        reply.content["arrays"]["weights"] = Array(reply.content["arrays"]["weights"].numpy() / 2)
+    return reply
+"""
 
 
 def test_hand_written_push_and_pull_loop(run_plan):

@@ -49,3 +49,14 @@ def test_weights_do_not_depend_on_workers(run_plan, workers):
     other = run_plan(plan, workers=workers)
     assert (reference.weights(3)["w"] == other.weights(3)["w"]).all()
     assert reference.digest == other.digest
+
+
+@pytest.mark.slow
+def test_rural_clinic_is_identical_with_one_worker_and_four(tmp_path):
+    digests = set()
+    for workers, hash_seed in ((1, 1), (4, 2)):
+        arguments = ["--quick", "--set", "data.source=simulated", "--out", str(tmp_path), "--run", str(workers)]
+        scenario = SCENARIOS.parents[1] / "scenarios" / "rural_clinic.yaml"
+        emulate(str(scenario), *arguments, "--workers", str(workers), "--no-report", hash_seed=hash_seed)
+        digests.add(digest_of(tmp_path / "rural_clinic" / str(workers)))
+    assert len(digests) == 1

@@ -93,3 +93,16 @@ def test_resume_of_a_measured_app_keeps_its_times(tmp_path):
     emulate("resume", str(folder), "--no-report")
     after = emulate("events", str(folder), "--jsonl").stdout.splitlines()
     assert after[: closed + 1] == before[: closed + 1]
+
+
+def test_report_can_be_written_anew(tmp_path):
+    emulate(str(SCENARIO), "--out", str(tmp_path), "--run", "r", "--no-report")
+    folder = tmp_path / "district_work" / "r"
+    before = (folder / "summary.json").read_text()
+    (folder / "summary.json").unlink()
+    done = emulate("report", str(folder))
+    assert (folder / "summary.json").read_text() == before
+    assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>") or "<html" in (
+        folder / "report.html"
+    ).read_text()
+    assert "Rounds accepted" in done.stdout

@@ -94,7 +94,7 @@ def test_only_the_command_line_prints_or_exits():
 
 def test_no_global_random_and_no_pickle_in_the_emulator():
     for path in (ROOT / "emulator").rglob("*.py"):
-        if path.name in ("worker.py", "backend.py"):  # these seed the app's generators, on purpose
+        if path.name in ("worker.py", "session.py"):  # these seed the app's generators, on purpose
             continue
         assert not imports(path) & {"random", "pickle"}, path
 

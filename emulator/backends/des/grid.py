@@ -19,6 +19,7 @@ from flwr.supercore.run import Run
 from emulator.backends.des.rounds import Rounds
 from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.state import Delivery
+from emulator.backends.des.waiting import await_replies
 from emulator.backends.des.world import World
 from emulator.errors import Stalled
 from emulator.flower import adapter
@@ -92,7 +93,7 @@ class VirtualGrid(Grid):
         with self._emulating("send_and_receive"):
             self._idle_calls = 0
             deliveries = self._push(batch)
-            self._wait(deliveries, timeout)
+            await_replies(self._world, deliveries, timeout)
             replies = self._pull(deliveries)
             for delivery in deliveries:
                 delivery.is_abandoned = not delivery.is_pulled
@@ -171,31 +172,6 @@ class VirtualGrid(Grid):
         sent = adapter.build_message(metadata, content=message.content)
         data, sizes = self._server_work.pack(sent)
         return world.send(metadata, data, sizes, node, round_number)
-
-    def _wait(self, deliveries: list[Delivery], timeout: float | None) -> None:
-        """Pull every ``serverapp_poll_s`` as Flower's grid does, without a step for each empty pull."""
-        world, period_s = self._world, self._world.plan.flower.serverapp_poll_s
-        began_s = world.now_s
-        deadline_s = began_s + timeout if timeout is not None else math.inf
-        pending = [delivery for delivery in deliveries if not delivery.done.triggered]
-        while pending and world.now_s < deadline_s:
-            # a reply that never comes is answered by the SuperLink when the message's time to live is over
-            expiry_s = min(delivery.pushed_s + delivery.metadata.ttl for delivery in pending)
-            answered = world.env.all_of([delivery.done for delivery in pending])
-            world.run_until(min(deadline_s, expiry_s), answered)
-            for delivery in pending:
-                if world.now_s >= delivery.pushed_s + delivery.metadata.ttl and not delivery.done.triggered:
-                    self._expire(delivery)
-            pending = [delivery for delivery in pending if not delivery.done.triggered]
-        if period_s > 0 and deliveries:
-            polls = math.ceil((min(world.now_s, deadline_s) - began_s) / period_s - 1e-9)
-            world.run_until(max(world.now_s, began_s + polls * period_s))
-
-    def _expire(self, delivery: Delivery) -> None:
-        reply = adapter.error_reply(
-            delivery.metadata, adapter.REPLY_UNAVAILABLE, "The message's time to live is over.", self._world.epoch_s()
-        )
-        self._world.arrive(delivery, adapter.message_to_bytes(reply), adapter.object_sizes(reply), "time to live over")
 
     def _pull(self, deliveries: list[Delivery]) -> list[Message]:
         replies = []

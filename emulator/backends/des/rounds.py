@@ -25,8 +25,7 @@ class Rounds:
         if messages:
             group = messages[0].metadata.group_id
             if group != self._group or (not group and messages[0].metadata.message_type.startswith("train")):
-                self.close()
-                self._open(group, len(messages))
+                self.open(group, len(messages))
         return self._world.round
 
     def replied(self, delivery: Delivery, *, is_good: bool) -> None:
@@ -50,7 +49,9 @@ class Rounds:
         world.log.flush()
         world.measurements.save()
 
-    def _open(self, group: str, count: int) -> None:
+    def open(self, group: str, count: int) -> None:
+        """Open the round of a new group, addressed to ``count`` nodes; the one before is closed."""
+        self.close()
         world = self._world
         world.round = int(group) if group.isdigit() else world.round + 1
         self._group, self._answered = group, set()

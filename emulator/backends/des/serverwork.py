@@ -89,7 +89,7 @@ class ServerWork:
         device = self._world.plan.server.device
         if device is None or device.cpu_time_factor is None:
             return 0.0
-        return self._world.measurements.seconds(f"server#{self._calls}", cpu_s) * device.cpu_time_factor
+        return self._world.measurements.value(f"server#{self._calls} cpu_s", cpu_s) * device.cpu_time_factor
 
     def _take_notices(self) -> None:
         record = self._context.state.pop(NOTICES, None)

@@ -67,6 +67,7 @@ class NodeState:
         reachable_from_s: Since when it has had both.
         reached_s: Seconds with power and path since the links' loads were last written.
         listed_from_s: From when the SuperLink lists it again after it was offline.
+        superexec_phase: Where in its period its SuperExec looks for tasks, 0 to 1; drawn when first needed.
         phase: What it is doing with the message in hand, for the log.
     """
 
@@ -87,6 +88,7 @@ class NodeState:
     listed_from_s: float = 0.0
     phase: str = ""
     compute_started_s: float = 0.0
+    superexec_phase: float | None = None
 
     @property
     def name(self) -> str:

@@ -11,8 +11,7 @@ from emulator.backends.des.state import Delivery, NodeState
 from emulator.compute.costs import fits_memory
 from emulator.flower import adapter, protocol
 from emulator.flower.adapter import ObjectSizes
-from emulator.flower.worker import Job, Outcome
-from emulator.rng import derive_seed
+from emulator.flower.worker import Outcome
 
 if TYPE_CHECKING:
     from emulator.backends.des.world import World
@@ -106,9 +105,12 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
     node.phase = kind
     node.compute_started_s = world.env.now
     world.row("compute_started", node, delivery, note=kind)
-    outcome = world.executor.result(make_job(world, node, delivery))
+    outcome = world.calls.outcome(node, delivery)
     work = dict(outcome.work or {})
-    peak_bytes = work.pop("peak_memory_bytes", float(outcome.peak_bytes))
+    if outcome.work is None:
+        peak_bytes = world.measurements.value(f"{delivery.key} peak_bytes", outcome.peak_bytes)
+    else:
+        peak_bytes = work.pop("peak_memory_bytes", 0.0)
     start_s = world.device_s(device, {"process_starts": 1.0})
     if fits_memory(device, peak_bytes) is False:
         yield world.env.timeout(start_s)
@@ -144,18 +146,6 @@ def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSize
     )
 
 
-def make_job(world: World, node: NodeState, delivery: Delivery) -> Job:
-    """Return the ClientApp call for a delivery, with the node's state as it is now."""
-    return Job(
-        key=delivery.key,
-        node_id=node.node_id,
-        node_config={"partition-id": node.node.partition_id or 0, "num-partitions": len(world.plan.clients)},
-        message=delivery.message,
-        state=node.state,
-        seed=derive_seed(world.plan.seed, "clientapp", delivery.key),
-    )
-
-
 def _log_metrics(world: World, node: NodeState, delivery: Delivery, outcome: Outcome) -> None:
     for name, value in sorted(outcome.metrics.items()):
         world.log.append(
@@ -181,4 +171,4 @@ def lose(world: World, node: NodeState, why: str) -> None:
     world.row("message_dropped", node, delivery, note=why)
 
 
-__all__ = ["lose", "make_job", "serve"]
+__all__ = ["lose", "serve"]

@@ -13,11 +13,12 @@ from typing import Any
 import simpy
 from flwr.app.metadata import Metadata
 
+from emulator.backends.des.calls import Calls
 from emulator.backends.des.carrier import Transfers
 from emulator.backends.des.faults import FaultReplay
 from emulator.backends.des.loads import LinkLoads
 from emulator.backends.des.state import Delivery, NodeState
-from emulator.backends.des.supernode import lose, make_job, serve
+from emulator.backends.des.supernode import lose, serve
 from emulator.compute.costs import seconds
 from emulator.compute.measured import Measurements
 from emulator.errors import RunFailed
@@ -25,7 +26,6 @@ from emulator.events import EventLog
 from emulator.flower import adapter
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.clock import EPOCH_S
-from emulator.flower.executor import Executor
 from emulator.flower.worker import Outcome
 from emulator.interrupts import raise_if_interrupted
 from emulator.plan import Device, PlacedFault, Plan
@@ -39,17 +39,15 @@ class World:
     Args:
         plan: What to carry out.
         log: Where every event goes.
-        executor: Runs ClientApp calls.
+        calls: Gives the outcomes of ClientApp calls.
         measurements: CPU seconds of apps that report no work.
         bundle_bytes: Size of the app bundle a SuperNode fetches on first contact.
     """
 
-    def __init__(
-        self, plan: Plan, log: EventLog, executor: Executor, measurements: Measurements, bundle_bytes: int
-    ) -> None:
+    def __init__(self, plan: Plan, log: EventLog, calls: Calls, measurements: Measurements, bundle_bytes: int) -> None:
         self.plan = plan
         self.log = log
-        self.executor = executor
+        self.calls = calls
         self.measurements = measurements
         self.bundle_bytes = bundle_bytes
         self.env = simpy.Environment()
@@ -127,7 +125,7 @@ class World:
         is_idle = node.current is None and not node.inbox
         node.inbox.append(delivery)
         if is_idle and node.is_up:
-            self.executor.submit(make_job(self, node, delivery))  # the call's inputs are settled: start it early
+            self.calls.begin(node, delivery)  # the call's inputs are settled: start it early
         self.wake(node)
         return delivery
 
@@ -166,8 +164,9 @@ class World:
         period_s = self.plan.flower.superexec_poll_s
         if period_s <= 0:
             return 0.0
-        phase_s = float(self._streams("superexec", node.name).uniform(0, period_s))
-        return (phase_s - self.now_s) % period_s
+        if node.superexec_phase is None:
+            node.superexec_phase = float(self._streams("superexec", node.name).uniform(0, 1))
+        return (node.superexec_phase * period_s - self.now_s) % period_s
 
     def placed_fault(self, node: NodeState, delivery: Delivery, phase: str) -> PlacedFault | None:
         """Return the fault the plan places here, if any."""
@@ -201,7 +200,7 @@ class World:
             raise RunFailed(
                 f"device profile {device.profile!r} has no cpu_time_factor, needed for apps that report no work"
             )
-        return self.measurements.seconds(key, outcome.cpu_s) * factor
+        return self.measurements.value(f"{key} cpu_s", outcome.cpu_s) * factor
 
     def server_work_s(self, work: Mapping[str, float]) -> float:
         """Return seconds of ``work`` on the server."""

@@ -1,0 +1,132 @@
+"""One run in virtual time: everything it holds open, with a real app or with given timings."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from emulator.backends.des.calls import GivenCalls, RealCalls
+from emulator.backends.des.grid import VirtualGrid
+from emulator.backends.des.options import HostCost, RunOptions, Status
+from emulator.backends.des.recorder import Recorder
+from emulator.backends.des.rounds import Rounds
+from emulator.backends.des.serverwork import ServerWork
+from emulator.backends.des.timing import given_outcome, run_rounds
+from emulator.backends.des.world import World
+from emulator.compute.measured import Measurements, load_measurements
+from emulator.errors import EmulatorError, RunFailed
+from emulator.events import EventLog
+from emulator.flower import adapter, clock
+from emulator.flower.appinfo import read_app_info
+from emulator.flower.executor import Executor
+from emulator.flower.journal import Journal
+from emulator.flower.logs import app_output_to
+from emulator.flower.observe import observed_strategies
+from emulator.plan import Plan
+from emulator.rng import derive_seed
+
+
+class Session(Protocol):
+    """A run from its first event to its last."""
+
+    def __init__(self, plan: Plan, log: EventLog, options: RunOptions) -> None:
+        """Load what is needed and make the world; nothing is logged yet."""
+
+    def serve(self) -> None:
+        """Carry out all rounds."""
+
+    def close(self, status: Status) -> HostCost:
+        """Close the log with ``status`` and free everything; returns what the run cost this machine."""
+
+
+def _close_log(world: World, rounds: Rounds, status: Status) -> None:
+    rounds.close()
+    world.end()
+    world.log.append(world.now_s, "run_finished", note=status)
+    world.log.flush()
+
+
+class TimingSession:
+    """Rounds without learning."""
+
+    def __init__(self, plan: Plan, log: EventLog, options: RunOptions) -> None:
+        assert plan.timing is not None  # the backend chose this session because of it
+        self._spec = plan.timing
+        calls = GivenCalls(given_outcome(plan.timing))
+        self._world = World(plan, log, calls, Measurements(options.folder), bundle_bytes=0)
+        self._rounds = Rounds(self._world)
+
+    def serve(self) -> None:
+        """Carry out all rounds."""
+        run_rounds(self._world, self._rounds, self._spec)
+
+    def close(self, status: Status) -> HostCost:
+        """Close the log."""
+        _close_log(self._world, self._rounds, status)
+        return HostCost()
+
+
+class AppSession:
+    """A Flower app, unmodified.
+
+    Raises:
+        AppLoadError: The app cannot be imported.
+    """
+
+    def __init__(self, plan: Plan, log: EventLog, options: RunOptions) -> None:
+        app_dir = Path(plan.app.path)
+        self._server_app = adapter.load_component(app_dir, "serverapp")
+        client_app = adapter.load_component(app_dir, "clientapp")
+        self._folder = options.folder
+        info = read_app_info(app_dir)
+        self._journal = Journal(options.folder / "journal.bin")
+        measurements = load_measurements(options.folder, options.measured_in or options.folder)
+        self._executor = Executor(
+            client_app, plan.app.run_config, workers=options.workers, journal=self._journal,
+            log_path=options.folder / "clientapp.log",
+        )  # fmt: skip
+        self._world = World(plan, log, RealCalls(plan, self._executor), measurements, info.bundle_bytes)
+        self._context = adapter.make_context(
+            adapter.SERVER_NODE_ID, {}, adapter.empty_content(), dict(plan.app.run_config)
+        )
+        self._work = ServerWork(self._world, self._context, reports_work=info.reports_work)
+        self._rounds = Rounds(self._world)
+        self._grid = VirtualGrid(self._world, self._work, self._rounds)
+        self._recorder = Recorder(self._world, self._grid, options.folder / "weights")
+        self._seed = derive_seed(plan.seed, "serverapp")
+
+    def serve(self) -> None:
+        """Run the ServerApp to its end."""
+        random.seed(self._seed)
+        np.random.seed(self._seed % 2**32)
+        adapter.set_identity(adapter.SERVER_NODE_ID)
+        with app_output_to(self._folder / "serverapp.log"), observed_strategies(self._recorder):
+            self._work.restart()
+            try:
+                with clock.virtual_time(self._grid):
+                    self._server_app(grid=self._grid, context=self._context)
+                self._grid.settle()
+            except EmulatorError:
+                raise
+            except Exception as error:  # an app may raise anything: it is the app's failure, told as such
+                traceback.print_exc()
+                raise self._grid.failure or RunFailed(
+                    f"the ServerApp raised {type(error).__name__}: {error}; the traceback is in {self._folder}/serverapp.log"
+                ) from error
+        if self._grid.failure is not None:
+            raise self._grid.failure
+
+    def close(self, status: Status) -> HostCost:
+        """Close the log with ``status`` and end the workers."""
+        _close_log(self._world, self._rounds, status)
+        self._world.measurements.save()
+        self._executor.close()
+        if status == "finished":
+            self._journal.discard()
+        else:
+            self._journal.close()
+        return HostCost(self._executor.cpu_s, self._work.cpu_s, self._executor.calls)
