@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 Direction = Literal["up", "down"]
@@ -72,10 +72,16 @@ class Request(NamedTuple):
 
 
 class Recorder:
-    """A TCP proxy on a free port of 127.0.0.1 towards ``target_port``; use as a context manager."""
+    """A TCP proxy on a free port of 127.0.0.1 towards ``target_port``; use as a context manager.
 
-    def __init__(self, target_port: int) -> None:
+    Args:
+        target_port: Where connections go on to.
+        rate_bps: Each connection passes no more than this each way; None for no limit.
+    """
+
+    def __init__(self, target_port: int, rate_bps: float | None = None) -> None:
         self._target_port = target_port
+        self._rate_bps = rate_bps
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self.connections: list[Connection] = []
@@ -114,6 +120,8 @@ class Recorder:
             while data := source.recv(1 << 16):
                 with self._lock:
                     connection.pieces.append(Piece(time.monotonic(), direction, data))
+                if self._rate_bps:
+                    time.sleep(8 * len(data) / self._rate_bps)
                 sink.sendall(data)
         with self._lock:
             if connection.closed_s is None:
@@ -121,6 +129,19 @@ class Recorder:
                 connection.closed_by = "SuperNode" if direction == "up" else "SuperLink"
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def until(connections: list[Connection], end_s: float) -> list[Connection]:
+    """Return what had passed by ``end_s``: the goodbyes of processes that are ended afterwards belong to no session."""
+    return [
+        replace(
+            connection,
+            pieces=[piece for piece in connection.pieces if piece.at_s <= end_s],
+            closed_s=connection.closed_s if connection.closed_s is not None and connection.closed_s <= end_s else None,
+        )
+        for connection in connections
+        if connection.opened_s <= end_s
+    ]
 
 
 def _parse(stream: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -159,7 +180,7 @@ def read_requests(connections: list[Connection]) -> list[Request]:
                     len(down_content),
                     up_content,
                     down_content,
-                )  # fmt: skip
+                )
             )
     return sorted(found, key=lambda request: request.began_s)
 
