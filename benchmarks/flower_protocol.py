@@ -1,11 +1,11 @@
 """What Flower's SuperNode and SuperLink say to each other: requests, bytes, connections and intervals, recorded on loopback.
 
-Runs tests/apps/arrays_app under ``flwr run`` with a recording TCP proxy before the SuperLink, three times: plain HTTP; TLS with a
-certificate made for the occasion; and plain HTTP at a limited rate, which shows that the ClientApp starts while objects are
-still on their way. emulator/flower/wire.py and protocol.py hold what is seen here as constants.
+Runs tests/apps/arrays_app under ``flwr run`` with a recording TCP proxy before the SuperLink, four times: plain HTTP; TLS with a
+certificate made for the occasion; plain HTTP with a long delay, which shows the round trips; and at a limited rate, which shows
+that the ClientApp starts while objects are still on their way. What is seen here is in emulator/flower/wire.py and protocol.py.
 
-Usage: python benchmarks/flower_protocol.py [--fixture tests/deployment/recorded_session.json] [--only plain tls slow]
-Takes about seven minutes, and needs nothing but Flower's own commands. The last line is one JSON object, the fixture's content.
+Usage: python benchmarks/flower_protocol.py [--fixture tests/deployment/recorded_session.json] [--only plain tls far slow]
+Takes about eight minutes, and needs nothing but Flower's own commands. The last line is one JSON object, the fixture's content.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ sys.path[:0] = [str(ROOT / "tests" / "deployment")]
 
 from certificates import make_certificates  # noqa: E402
 from loopback import Deployment  # noqa: E402
-from recorded import Session, summarise_plain, summarise_slow, summarise_tls  # noqa: E402
+from recorded import Session, summarise_far, summarise_plain, summarise_slow, summarise_tls  # noqa: E402
 from recording import Recorder, until  # noqa: E402
 
 APP = ROOT / "tests" / "apps" / "arrays_app"
 PLAIN_FORMS = "1x1000 4x1000 20x2000 3x1500000"
 TLS_FORMS = "1x1000 4x1000 20x2000"
+FAR_FORMS = "4x1000 20x2000"
+FAR_DELAY_S = 0.2
 SLOW_FORMS = "1x1500000"
 SLOW_BPS = 4e6
 COMPUTE_S = 7.0
@@ -61,7 +63,13 @@ def watch_log(deployment: Deployment, text: str) -> Iterator[list[float]]:
 
 
 def record(
-    forms: str, *, idle_s: float, is_tls: bool = False, rate_bps: float | None = None, compute_s: float = COMPUTE_S
+    forms: str,
+    *,
+    idle_s: float,
+    is_tls: bool = False,
+    rate_bps: float | None = None,
+    delay_s: float = 0.0,
+    compute_s: float = COMPUTE_S,
 ) -> Session:
     """Run the app between two idle stretches of a SuperNode and return what passed."""
     with tempfile.TemporaryDirectory() as name:
@@ -69,7 +77,7 @@ def record(
         certificates, chain_bytes = make_certificates(folder) if is_tls else (None, 0)
         deployment = Deployment(folder, certificates)
         with (
-            Recorder(deployment.port, rate_bps) as recorder,
+            Recorder(deployment.port, rate_bps=rate_bps, delay_s=delay_s) as recorder,
             deployment.start(1, reach=lambda _index, _port: recorder.port),
             watch_log(deployment, "Start `flwr-clientapp` process") as starts,
         ):
@@ -85,6 +93,7 @@ def record(
 SESSIONS: dict[str, tuple[Callable[[], Session], Callable[[Session], dict[str, Any]]]] = {
     "plain": (lambda: record(PLAIN_FORMS, idle_s=240.0), summarise_plain),
     "tls": (lambda: record(TLS_FORMS, idle_s=13.0, is_tls=True), summarise_tls),
+    "far": (lambda: record(FAR_FORMS, idle_s=0.0, delay_s=FAR_DELAY_S), summarise_far),
     "slow": (lambda: record(SLOW_FORMS, idle_s=0.0, rate_bps=SLOW_BPS, compute_s=0.0), summarise_slow),
 }
 

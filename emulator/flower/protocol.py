@@ -36,8 +36,8 @@ KEEP_ALIVE_S: Final = 5.0
 """uvicorn and httpx close a connection that was idle for so long; recorded: the SuperLink does, after 5.0 s."""
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 10.0
-"""Waits of a ClientApp for missing objects double from the first to the longest (flwr.supercore.constant, PULL_*BACKOFF*). Recorded: a
-process that asked 3.7 s after the poll, with objects there after 11.0 s, replied after 19.2 s; asked after 1, 2, 4, 8 s is 18.7 s."""
+"""Waits of a ClientApp for missing objects double from the first to the longest (flwr.supercore.constant, PULL_*BACKOFF*).
+Recorded: a process asked 3.7 s after the poll, the objects were there after 11.0 s, and it replied after 19.2 s (here 18.7 s)."""
 START_BEFORE_MESSAGE: Final = 0.5
 """Part of a ClientApp's start until it asks for the message: 1.65 of 3.5 CPU seconds for flwr alone and flwr with torch (x86)."""
 

@@ -196,6 +196,27 @@ def _handshake(records: list[Record]) -> tuple[list[Record], list[Record]]:
     return up[: finished + 1], [record for record in before if record.direction == "down"] + tickets
 
 
+def summarise_far(session: Session) -> dict[str, Any]:
+    """Return what each message takes over a long delay, and the round trip as an idle poll sees it."""
+    requests = read_requests(session.connections)
+    polls = [r.ended_s - r.began_s for r in requests if r.path == "pull-messages" and r.down_body == 0]
+    rows = []
+    for form, exchange in zip(session.forms.split(), _split(requests), strict=True):
+        arrays, elements = map(int, form.split("x"))
+        pulls = [request for request in exchange if request.path == "pull-object"]
+        sent = [request for request in exchange if request.path in UPLOAD]
+        rows.append(
+            {
+                "arrays": arrays,
+                "elements": elements,
+                "is_first": any(request.path == "get-run" for request in exchange),
+                "download_s": round(max(r.ended_s for r in pulls) - exchange[0].began_s, 2),
+                "upload_s": round(max(r.ended_s for r in sent) - sent[0].began_s, 2),
+            }
+        )
+    return {"round_trip_s": round(statistics.median(polls), 3), "messages": rows}
+
+
 def summarise_slow(session: Session) -> dict[str, Any]:
     """Return when the ClientApp's process asks for the message while objects still come, and when its reply goes out.
 

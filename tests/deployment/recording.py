@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -74,27 +75,35 @@ class Request(NamedTuple):
 class Recorder:
     """A TCP proxy on a free port of 127.0.0.1 towards ``target_port``; use as a context manager.
 
+    Times are the SuperNode's: bytes up are noted when it has sent them, bytes down when it gets them.
+
     Args:
         target_port: Where connections go on to.
         rate_bps: Each connection passes no more than this each way; None for no limit.
+        delay_s: One-way delay each way; opening a connection takes two of them.
     """
 
-    def __init__(self, target_port: int, rate_bps: float | None = None) -> None:
+    def __init__(self, target_port: int, *, rate_bps: float | None = None, delay_s: float = 0.0) -> None:
         self._target_port = target_port
         self._rate_bps = rate_bps
+        self._delay_s = delay_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self.connections: list[Connection] = []
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Recorder:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_error: object) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    @staticmethod
+    def _start(work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True).start()
 
     def _accept(self) -> None:
         while True:
@@ -113,15 +122,46 @@ class Recorder:
                 self.connections.append(connection)
             for source, sink, direction in ((client, server, "up"), (server, client, "down")):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._copy, args=(connection, source, sink, direction), daemon=True).start()
+                waiting: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+                self._start(self._take, connection, source, direction, waiting)
+                self._start(self._give, connection, sink, direction, waiting)
 
-    def _copy(self, connection: Connection, source: socket.socket, sink: socket.socket, direction: Direction) -> None:
+    def _take(
+        self,
+        connection: Connection,
+        source: socket.socket,
+        direction: Direction,
+        waiting: queue.SimpleQueue[tuple[float, bytes]],
+    ) -> None:
+        """Read from one end; each piece is due at the other after the delay, and after those before it."""
+        free_s = connection.opened_s + 2 * self._delay_s
+        data = b"-"
+        while data:
+            data = b""
+            with contextlib.suppress(OSError):
+                data = source.recv(1 << 16)
+            now_s = time.monotonic()
+            if data and direction == "up":
+                self._note(connection, direction, data)
+            free_s = max(free_s, now_s) + (8 * len(data) / self._rate_bps if self._rate_bps else 0.0)
+            waiting.put((free_s + self._delay_s, data))
+
+    def _give(
+        self,
+        connection: Connection,
+        sink: socket.socket,
+        direction: Direction,
+        waiting: queue.SimpleQueue[tuple[float, bytes]],
+    ) -> None:
+        """Write to the other end when the time has come; an empty piece is the end."""
         with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
-                with self._lock:
-                    connection.pieces.append(Piece(time.monotonic(), direction, data))
-                if self._rate_bps:
-                    time.sleep(8 * len(data) / self._rate_bps)
+            while True:
+                due_s, data = waiting.get()
+                time.sleep(max(0.0, due_s - time.monotonic()))
+                if not data:
+                    break
+                if direction == "down":
+                    self._note(connection, direction, data)
                 sink.sendall(data)
         with self._lock:
             if connection.closed_s is None:
@@ -129,6 +169,10 @@ class Recorder:
                 connection.closed_by = "SuperNode" if direction == "up" else "SuperLink"
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+    def _note(self, connection: Connection, direction: Direction, data: bytes) -> None:
+        with self._lock:
+            connection.pieces.append(Piece(time.monotonic(), direction, data))
 
 
 def until(connections: list[Connection], end_s: float) -> list[Connection]:

@@ -123,10 +123,21 @@ def test_tls():
     assert wire.total(parts) == pytest.approx((tls["up"], tls["down"]), rel=TOLERANCE)
 
 
+@pytest.mark.parametrize("row", RECORDED["far"]["messages"], ids=lambda row: f"{row['arrays']}x{row['elements']}")
+def test_round_trips_over_a_long_delay(row):
+    """All objects are small, so that round trips are all there is; both lanes were last used just before the second download."""
+    round_trip_s = RECORDED["far"]["round_trip_s"]
+    opened = (1, 2) if row["is_first"] else (0, 2)
+    download, upload = exchanges(row, PLAIN, new_connections=opened)
+    # as the SuperNode sees it: half a round trip is the last object's way, or the answer's to the last object
+    assert row["download_s"] == pytest.approx((download.round_trips + 0.5) * round_trip_s, rel=0.05)
+    assert row["upload_s"] == pytest.approx((upload.round_trips + 1) * round_trip_s, rel=0.05)
+
+
 def test_client_app_starts_while_objects_come():
     slow = RECORDED["slow"]
     assert slow["process_asks_s"] < PLAIN.superexec_poll_s + 4 < slow["objects_there_s"]
     ready_s = protocol.message_ready_s(slow["process_asks_s"], slow["objects_there_s"])
     assert ready_s > slow["objects_there_s"] + 2  # between two asks, as it happened
     # the app does nothing; Flower's waits are random by a fifth, and the SuperNode looks every half second
-    assert slow["reply_begins_s"] == pytest.approx(ready_s, abs=2.0)
+    assert slow["reply_begins_s"] == pytest.approx(ready_s, abs=3.0)
