@@ -98,10 +98,15 @@ def _message(form: str, exchange: list[Request], connections: list[Connection]) 
             f"{name}_content": sum(len(_content(r)) for r in these),
             f"{name}_up": sum(r.up_bytes for r in these),
             f"{name}_down": sum(r.down_bytes for r in these),
-            f"{name}_opened": sum(began_s - 0.2 <= c.opened_s <= ended_s for c in connections),
+            f"{name}_opened": _opened(connections, began_s, ended_s),
             f"{name}_lanes": len({r.connection for r in these}),
         }
     return row
+
+
+def _opened(connections: list[Connection], began_s: float, ended_s: float) -> int:
+    """Return how many connections were opened for these requests; the first is opened before the first of them is sent."""
+    return sum(began_s - 0.2 <= connection.opened_s <= ended_s for connection in connections)
 
 
 def _content(request: Request) -> bytes:
@@ -210,6 +215,8 @@ def summarise_far(session: Session) -> dict[str, Any]:
                 "arrays": arrays,
                 "elements": elements,
                 "is_first": any(request.path == "get-run" for request in exchange),
+                "download_opened": _opened(session.connections, exchange[0].began_s, pulls[-1].ended_s),
+                "upload_opened": _opened(session.connections, sent[0].began_s, sent[-1].ended_s),
                 "download_s": round(max(r.ended_s for r in pulls) - exchange[0].began_s, 2),
                 "upload_s": round(max(r.ended_s for r in sent) - sent[0].began_s, 2),
             }

@@ -54,7 +54,6 @@ def test_delay_is_a_round_trip_for_the_connection_and_one_for_each_request(answe
     with Recorder(answering_port, delay_s=0.1) as recorder:
         began_s = time.monotonic()
         ask(recorder.port, 2)
-        assert time.monotonic() - began_s == pytest.approx(0.6, abs=0.3)
         assert time.monotonic() - began_s >= 0.6
 
 
