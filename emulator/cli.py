@@ -16,6 +16,7 @@ from rich.markup import escape
 from emulator.errors import EmulatorError, ScenarioError, UsageError
 
 EXIT_INTERRUPTED = 130
+EXIT_SYSTEM = 4
 _EPILOG = """\
 also:  emulate resume RUN            go on with an interrupted run
        emulate report RUN            write tables and report.html anew from the event log
@@ -44,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        errors.print(escape(f"the system refused:{place}: {error.strerror or error}; what was computed is kept"))
+        code = EXIT_SYSTEM
     sys.exit(code)
 
 

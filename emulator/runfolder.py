@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import UsageError
+from emulator.plan import Plan, plan_from_json
 
 PACKAGES = ("fedgen", "flwr", "simpy", "torch", "numpy", "pandas", "pyarrow", "networkx", "wfdb", "opacus", "tenseal")
 
@@ -62,7 +63,21 @@ class RunFolder:
         path = self.path / "status.json"
         if not path.is_file():
             raise UsageError(f"{self.path} is not a run folder: it has no status.json; give results/<scenario>/<run>")
-        return dict(json.loads(path.read_text()))
+        try:
+            return dict(json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{path} is damaged: {error}") from error
+
+    def read_plan(self) -> Plan:
+        """Return the plan of the run.
+
+        Raises:
+            UsageError: The file is missing or damaged.
+        """
+        try:
+            return plan_from_json(self.plan.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.plan} is missing or damaged: {error}") from error
 
     def is_running(self) -> bool:
         """Whether the process that wrote the status is still alive and the run unfinished."""

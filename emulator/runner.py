@@ -13,7 +13,7 @@ from typing import Any
 
 from emulator.errors import BackendUnavailable, EmulatorError, ScenarioError, UsageError
 from emulator.events import Event, EventLog
-from emulator.plan import Plan, plan_from_json
+from emulator.plan import Plan
 from emulator.registry import nearest
 from emulator.runfolder import RunFolder, environment, new_run_folder
 from emulator.scenario import dump_scenario, examine
@@ -131,7 +131,7 @@ def resume(
         raise UsageError(
             f"{folder.path} is still being written by process {folder.read_status()['pid']}; wait or end it"
         )
-    plan = plan_from_json(folder.plan.read_bytes())
+    plan = folder.read_plan()
     before = folder.path / "events-before"
     if folder.events.exists():
         shutil.rmtree(before, ignore_errors=True)
@@ -158,8 +158,9 @@ def report(run_path: Path | str, *, on_stage: Callable[[str], None] = lambda _st
     """
     folder = RunFolder(Path(run_path))
     status = folder.read_status()
-    plan = plan_from_json(folder.plan.read_bytes())
-    summary = _publish(folder, plan, with_report=True, on_stage=on_stage)
+    plan = folder.read_plan()
+    is_whole = status["state"] == "finished"
+    summary = _publish(folder, plan, with_report=True, on_stage=on_stage, is_whole=is_whole)
     return Result(folder.path, status["state"], status.get("digest", ""), summary)
 
 
@@ -192,15 +193,17 @@ def _carry_out(
     return Result(folder.path, state, log.digest, summary)
 
 
-def _publish(folder: RunFolder, plan: Plan, *, with_report: bool, on_stage: Callable[[str], None]) -> dict[str, Any]:
-    """Check the log, and write tables, summary, figures and report from it."""
+def _publish(
+    folder: RunFolder, plan: Plan, *, with_report: bool, on_stage: Callable[[str], None], is_whole: bool = True
+) -> dict[str, Any]:
+    """Check the log, and write tables, summary, figures and report from it; a killed run's log just ends."""
     from emulator.events import read_events, read_frame
     from emulator.invariants import check_events
     from emulator.metrics import build_tables, summarise, write_tables
     from emulator.metrics.history import read_history
 
     on_stage("checking the event log")
-    broken = check_events(read_events(folder.events), plan)
+    broken = check_events(read_events(folder.events), plan, is_cut_short=not is_whole)
     if broken:
         raise EmulatorError(
             "the event log breaks its own rules, which is a fault of the emulator, not of the scenario; "

@@ -204,7 +204,7 @@ def _worker_main(
         job = jobs.get()
         outcome = call(client_app, job, run_config)
         if outcome.error:
-            print(f"{job.key}:\n{outcome.error}", file=sys.stderr)
+            sys.stderr.write(f"{job.key}:\n{outcome.error}\n")
         connection.send(outcome)
 
 

@@ -1,38 +1,45 @@
-"""How long Flower's deployment protocol takes besides moving bytes: polls, round trips, process starts (flwr 1.41).
+"""What Flower's deployment protocol adds to moving bytes: polls, round trips, requests, connections (flwr 1.41).
 
-The model, named ``poll-and-pull``, in the order of one message:
+The model, in the order of one message; recorded by ``benchmarks/flower_protocol.py``, bytes in ``emulator.flower.wire``:
 
 1. The ServerApp pushes the message; it waits at the SuperLink (same machine, no network).
-2. The SuperNode asks for work when it has finished its last message and then every ``supernode_poll_s`` plus one round trip
-   (``next_poll_s``). The poll that finds the message carries back the message's object tree.
-3. ``download``: on first contact (after every start of the SuperNode) it fetches run and app bundle; then the message's objects,
-   ``lanes`` at a time, one request each, and confirms. All of it is one transfer on a fresh TCP (and TLS) connection: Flower
-   closes idle connections after 5 s.
-4. The SuperExec notices the task within ``superexec_poll_s`` and starts a ClientApp process (work unit ``process_starts``).
-5. The SuperNode looks for the reply every ``reply_poll_s`` (``reply_poll_delay_s``).
-6. ``upload``: it announces the reply's object tree and pushes the objects.
+2. The SuperNode asks for work at once when it has sent its last reply, and then every ``supernode_poll_s`` plus one round trip
+   (``next_poll_s``). The poll that finds the message carries back its metadata and object tree.
+3. ``download``: on first contact (after every start of the SuperNode) it gets run and app bundle, one after the other; then it
+   creates the task, pulls the message's objects, ``lanes`` at a time, one request each, and confirms. The poll's connection is
+   open; the other lanes' are new unless they were used within ``KEEP_ALIVE_S``.
+4. The SuperExec notices the task within ``superexec_poll_s`` and starts a ClientApp process (work unit ``process_starts``) while
+   objects still come. The process has loaded Flower (``START_BEFORE_MESSAGE`` of its start) when it asks for the message; while
+   objects are missing it asks again after 1, 2, 4, 8, 10, 10 ... s (``message_ready_s``). Then it loads the app.
+5. The SuperNode looks for the reply every ``reply_poll_s`` from its confirmation on.
+6. ``upload``: it announces the reply, and pushes the objects. Its connections have been closed if the ClientApp took longer than
+   ``KEEP_ALIVE_S``.
 7. The ServerApp's grid looks for replies every ``serverapp_poll_s``.
 
-Left out here: time-outs and retries of single requests above 30 s of outage, heartbeat jitter, overlap of process start with the
-download, and overload of the SuperLink.
+Heartbeats go on all the time, polls while there is nothing to do (``idle_bytes``).
+
+Left out: time-outs and retries of single requests above 30 s of outage, jitter of heartbeats and of the waits in 4, heartbeats
+that keep a connection open for the upload, objects that the SuperLink already has from another client, and its overload.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
+from emulator.flower import wire
 from emulator.flower.adapter import ObjectSizes
 from emulator.plan import FlowerSettings
 
-HTTP_REQUEST_BYTES = 500
-"""Estimate: request line, headers with the node's signature, and a small protobuf body."""
-HTTP_RESPONSE_BYTES = 250
-"""Estimate: status line, headers, and a small protobuf body."""
-TREE_BYTES_PER_OBJECT = 70
-"""A SHA-256 in hexadecimal and its protobuf framing, for each object in an object tree."""
-TLS_HANDSHAKE_BYTES = 4000
-"""Estimate for a typical certificate chain (link_profiles.yaml, transport_overhead)."""
+KEEP_ALIVE_S: Final = 5.0
+"""uvicorn and httpx close a connection that was idle for so long; recorded: the SuperLink does, after 5.0 s."""
+FIRST_RETRY_S: Final = 1.0
+LONGEST_RETRY_S: Final = 10.0
+"""Waits of a ClientApp for missing objects double from the first to the longest (flwr.supercore.constant, PULL_*BACKOFF*).
+Recorded: a process asked 3.7 s after the poll, the objects were there after 11.0 s, and it replied after 19.2 s (here 18.7 s)."""
+START_BEFORE_MESSAGE: Final = 0.5
+"""Part of a ClientApp's start until it asks for the message: 1.65 of 3.5 CPU seconds for flwr alone and flwr with torch (x86)."""
 
 
 @dataclass(frozen=True)
@@ -42,66 +49,127 @@ class Exchange:
     Attributes:
         forward_bytes: Bytes in the direction of the message, framing of the requests included.
         backward_bytes: Bytes of requests or answers in the other direction.
-        round_trips: Round trips during which no bulk data flows, TCP and TLS handshakes included.
+        round_trips: Round trips before the bulk of the data flows, handshakes included; the last byte's way comes on top.
+        requests: HTTP requests.
     """
 
     forward_bytes: int
     backward_bytes: int
-    round_trips: int
+    round_trips: float
+    requests: int
 
 
-def download(sizes: ObjectSizes, settings: FlowerSettings, *, first_contact_bytes: int | None) -> Exchange:
-    """Return the exchange that brings a message to a SuperNode.
+def download(
+    sizes: ObjectSizes, settings: FlowerSettings, *, first_contact_bytes: int | None, new_connections: int
+) -> Exchange:
+    """Return the exchange that brings a message to a SuperNode, from the poll that finds it to its confirmation.
+
+    The confirmation's round trip is not in it: nothing waits for it but the look for the reply.
 
     Args:
         sizes: The message's objects.
         settings: Protocol constants.
         first_contact_bytes: Size of the app bundle where this SuperNode has not seen the run yet, else None.
+        new_connections: How many of the lanes have no open connection.
     """
-    requests = 1 + sizes.objects + 1  # poll, objects, confirmation
-    trips = _handshake_trips(settings) + 1 + math.ceil(sizes.objects / settings.lanes)
-    forward = sizes.total_bytes + sizes.objects * TREE_BYTES_PER_OBJECT
+    is_tls, objects = settings.is_tls, sizes.objects
+    each = math.ceil((sizes.total_bytes + wire.INSTRUCTION_IDS_BYTES) / max(1, objects))
+    parts = [
+        wire.finding_poll(objects, is_tls=is_tls),
+        wire.pull_object(each, is_tls=is_tls).times(objects),
+        wire.confirm(is_tls=is_tls),
+        wire.connection(is_tls=is_tls).times(new_connections),
+    ]
+    requests, trips = 2 + objects, 1 + _object_trips(objects, settings, min(new_connections, settings.lanes - 1))
+    if new_connections >= settings.lanes:
+        trips += _handshake_trips(settings)
     if first_contact_bytes is not None:
-        requests, trips, forward = requests + 2, trips + 2, forward + first_contact_bytes
-    return _exchange(forward, requests, trips, HTTP_RESPONSE_BYTES, HTTP_REQUEST_BYTES, settings)
+        parts += [wire.get_run(is_tls=is_tls), wire.get_bundle(first_contact_bytes, is_tls=is_tls)]
+        requests, trips = requests + 2, trips + 2
+    up, down = wire.total(parts)
+    # The network adds the last byte's way to the SuperNode, which is the second half of the last round trip.
+    return Exchange(down, up, trips - 0.5, requests)
 
 
-def upload(sizes: ObjectSizes, settings: FlowerSettings) -> Exchange:
-    """Return the exchange that brings a reply to the SuperLink."""
-    requests = 1 + sizes.objects
-    trips = _handshake_trips(settings) + 1 + math.ceil(sizes.objects / settings.lanes)
-    forward = sizes.total_bytes + sizes.objects * TREE_BYTES_PER_OBJECT
-    return _exchange(forward, requests, trips, HTTP_REQUEST_BYTES, HTTP_RESPONSE_BYTES, settings)
+def upload(sizes: ObjectSizes, settings: FlowerSettings, *, new_connections: int) -> Exchange:
+    """Return the exchange that brings a reply to the SuperLink; see ``download``."""
+    is_tls, objects = settings.is_tls, sizes.objects
+    each = math.ceil((sizes.total_bytes + wire.REPLY_IDS_BYTES) / max(1, objects))
+    parts = [
+        wire.announce(objects, is_tls=is_tls),
+        wire.push_object(each, is_tls=is_tls).times(objects),
+        wire.connection(is_tls=is_tls).times(new_connections),
+    ]
+    trips = 1 + _object_trips(objects, settings, min(new_connections, settings.lanes - 1))
+    if new_connections >= settings.lanes:
+        trips += _handshake_trips(settings)
+    up, down = wire.total(parts)
+    # The reply is complete when the last object arrives: its answer's round trip is only the network's last way.
+    return Exchange(up, down, trips - 1, 1 + objects)
 
 
-def _exchange(
-    payload: int, requests: int, trips: int, forward_each: int, backward_each: int, settings: FlowerSettings
-) -> Exchange:
-    tls = TLS_HANDSHAKE_BYTES // 2 if settings.is_tls else 0
-    return Exchange(payload + requests * forward_each + tls, requests * backward_each + tls, trips)
+def new_connections(idle_s: float, settings: FlowerSettings, *, is_polling: bool) -> int:
+    """Return how many lanes need a new connection after all of them were unused for ``idle_s``.
+
+    Args:
+        idle_s: Seconds since all lanes were last in use.
+        settings: Protocol constants.
+        is_polling: The SuperNode polled meanwhile, which keeps one connection open if polls come often enough.
+    """
+    if idle_s <= KEEP_ALIVE_S:
+        return 0
+    return settings.lanes - (is_polling and settings.supernode_poll_s < KEEP_ALIVE_S)
+
+
+def _object_trips(objects: int, settings: FlowerSettings, new_lanes: int) -> int:
+    """Return the round trips of one request for each object; a lane with a new connection joins after its handshake."""
+    late = _handshake_trips(settings)
+    trips = math.ceil((objects + new_lanes * late) / settings.lanes)
+    return trips if trips > late else math.ceil(objects / max(1, settings.lanes - new_lanes))
 
 
 def _handshake_trips(settings: FlowerSettings) -> int:
     return 2 if settings.is_tls else 1
 
 
+def announcement_s(duration_s: float, exchange: Exchange, bundle_bytes: int | None, round_trip_s: float) -> float:
+    """Return how many of a download's seconds pass until the SuperNode creates the task: poll, and run and bundle if needed."""
+    if bundle_bytes is None:
+        return min(duration_s, round_trip_s)
+    moving_s = max(0.0, duration_s - exchange.round_trips * round_trip_s)
+    return min(duration_s, 3 * round_trip_s + moving_s * bundle_bytes / max(1, exchange.forward_bytes))
+
+
+def message_ready_s(asks_from_s: float, there_s: float) -> float:
+    """Return when a ClientApp that asks from ``asks_from_s`` on has a message that is complete at ``there_s``."""
+    ask_s, wait_s = asks_from_s, FIRST_RETRY_S
+    while ask_s < there_s:
+        if wait_s == LONGEST_RETRY_S:  # equal waits from here on: downloads may last for days
+            return ask_s + wait_s * math.ceil((there_s - ask_s) / wait_s)
+        ask_s, wait_s = ask_s + wait_s, min(2 * wait_s, LONGEST_RETRY_S)
+    return ask_s
+
+
 def next_poll_s(anchor_s: float, now_s: float, period_s: float) -> float:
     """Return the first instant ``anchor_s + k * period_s`` (k = 0, 1, ...) not before ``now_s``."""
     if now_s <= anchor_s:
         return anchor_s
+    if period_s <= 0:
+        return now_s
     polls = math.ceil((now_s - anchor_s) / period_s - 1e-9)
     return max(now_s, anchor_s + polls * period_s)
 
 
-def reply_poll_delay_s(compute_s: float, settings: FlowerSettings) -> float:
-    """Return how long a finished reply waits for the SuperNode's next look, which come every ``reply_poll_s``."""
-    if settings.reply_poll_s <= 0:
-        return 0.0
-    polls = math.ceil(compute_s / settings.reply_poll_s - 1e-9)
-    return max(0.0, polls * settings.reply_poll_s - compute_s)
+def idle_bytes(settings: FlowerSettings, idle_s: float, busy_s: float, round_trip_s: float) -> tuple[float, float]:
+    """Return bytes (up, down) of the polls of ``idle_s`` seconds and of the heartbeats of those and ``busy_s`` more.
 
-
-def idle_load_bps(settings: FlowerSettings, round_trip_s: float) -> tuple[float, float]:
-    """Return mean load (up, down) in bit/s of an idle SuperNode's polls and heartbeats; never simulated as events."""
-    rate = 1 / (settings.supernode_poll_s + round_trip_s) + 1 / settings.heartbeat_s
-    return rate * HTTP_REQUEST_BYTES * 8, rate * HTTP_RESPONSE_BYTES * 8
+    A heartbeat while the SuperNode waits for its ClientApp finds no open connection.
+    """
+    is_tls = settings.is_tls
+    polls = idle_s / (settings.supernode_poll_s + round_trip_s)
+    beats, lonely = (idle_s + busy_s) / settings.heartbeat_s, busy_s / settings.heartbeat_s
+    poll, beat, connect = wire.empty_poll(is_tls=is_tls), wire.heartbeat(is_tls=is_tls), wire.connection(is_tls=is_tls)
+    return (
+        polls * poll.up + beats * beat.up + lonely * connect.up,
+        polls * poll.down + beats * beat.down + lonely * connect.down,
+    )

@@ -29,7 +29,8 @@ def search_path(data_dir: str) -> list[Path]:
         `data.dir` alone if given; else `$FEDGEN_DATA`, its `mitdb` folder, and the user's cache.
     """
     if data_dir:
-        return [Path(data_dir).expanduser()]
+        folder = Path(data_dir).expanduser()
+        return [folder / "mitdb", folder]
     folders = []
     if named := os.environ.get("FEDGEN_DATA", ""):
         folders += [Path(named), Path(named) / "mitdb"]

@@ -166,7 +166,8 @@ def test_work_report_never_travels(run_plan):
     # 1000 float64 in .npy form, records, metadata: a work report would add a record of its own
     assert 8000 < with_report < 9000
     compute = outcome.rows("compute_finished", node="client-00")[0]
-    assert compute.value == pytest.approx(5.0 + 1e9 * 1e-8)
+    # up to a tenth of a second of the process start may pass while the message still comes
+    assert compute.value == pytest.approx(5.0 + 1e9 * 1e-8, abs=0.1)
     assert outcome.rows("notice")[0].note == "a notice from the app"
     served = [row.value for row in outcome.rows("compute_finished", node="server", note="serve")]
     assert served[0] == pytest.approx(1.0)  # 1e9 multiply-accumulates of evaluation

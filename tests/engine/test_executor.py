@@ -79,6 +79,23 @@ def test_worker_that_dies_fails_its_job_and_no_other(make_executor):
     assert all(not outcomes[f"node#{n}"].error for n in (12, 14, 15))
 
 
+def test_worker_killed_while_idle_is_replaced(make_executor):
+    executor = make_executor(workers=1)
+    executor.result(make_job(1))
+    process = next(iter(executor._workers.values()))
+    process.kill()
+    process.join()
+    assert not executor.result(make_job(2)).error
+
+
+def test_worker_killed_under_a_job_gets_one_more_try(make_executor, tmp_path):
+    executor = make_executor(workers=1)
+    job = make_job(17)
+    executor.submit(job)
+    next(iter(executor._workers.values())).kill()
+    assert not executor.result(job).error
+
+
 def test_journal_remembers_exactly_the_same_call(make_executor, tmp_path):
     path = tmp_path / "journal.bin"
     first = make_executor(journal=Journal(path))

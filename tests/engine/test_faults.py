@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from engine_helpers import DEVICE, make_plan
+from engine_helpers import APPS, DEVICE, make_plan
 
-from emulator.plan import Outage, PlacedFault
+from emulator.plan import FlowerSettings, Outage, PlacedFault
 
 CONFIG = {"num-server-rounds": 2, "min-nodes": 1, "timeout-s": 600.0, "train-macs": 2e9}
 
@@ -193,3 +193,32 @@ def test_dead_spans_join_both_directions():
     down = (LinkState(0.0, 1.0, 0.0), LinkState(15.0, 0.0, 0.0), LinkState(30.0, 1.0, 0.0))
     spans = dead_spans(Link("l", "a", "b", "x", up, down), 100.0)
     assert [(span.start_s, span.end_s) for span in spans] == [(10.0, 30.0), (90.0, 100.0)]
+
+
+def test_power_cut_after_the_work_and_before_the_upload_loses_only_the_reply(run_plan):
+    flower = FlowerSettings(reply_poll_s=50.0)
+    quiet = run_plan(plan_with(flower=flower))
+    done = quiet.rows("compute_finished", node="client-01")[0].t_s
+    outcome = run_plan(plan_with(Outage(done + 1, done + 200, "client-01", "power cut"), flower=flower))
+    assert not outcome.rows("compute_lost", node="client-01")
+    assert outcome.rows("message_dropped", node="client-01")[0].note == "power cut"
+    assert outcome.rows("round_closed", round=1)[0].value == 2
+
+
+def test_client_sees_virtual_time_and_its_sleep_passes_on_the_device(run_plan, tmp_path):
+    import shutil
+
+    app = tmp_path / "sleepy_app"
+    shutil.copytree(APPS / "work_app", app)
+    (app / "work_app").rename(app / "sleepy_app")
+    for path in [app / "pyproject.toml", *app.rglob("*.py")]:
+        path.write_text(path.read_text().replace("work_app", "sleepy_app"))
+    client = app / "sleepy_app" / "client.py"
+    text = client.read_text().replace("import random\n", "import random\nimport time\n")
+    nap = "    time.sleep(1000)\n    age = time.time() - message.metadata.created_at\n"
+    text = text.replace("    weights = message", nap + "    weights = message", 1)
+    client.write_text(text.replace('"num-examples": 1,', '"num-examples": 1, "age": age,'))
+    plan = plan_with(config={"timeout-s": 5000.0, "num-server-rounds": 1})
+    outcome = run_plan(replace(plan, app=replace(plan.app, path=str(app))))
+    assert all(row.value > 1000 for row in outcome.rows("compute_finished", note="train"))
+    assert all(1000 <= row.value < 1010 for row in outcome.rows("metric", note="age") if row.node)

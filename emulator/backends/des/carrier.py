@@ -46,7 +46,7 @@ class Transfers:
         hops: Sequence[Hop],
         size_bytes: int,
         *,
-        round_trips: int,
+        round_trips: float,
         round_number: int,
         source: str,
         target: str,

@@ -102,7 +102,7 @@ class FaultReplay:
         node = world.nodes.get(name)
         if node is None:
             return
-        node.is_up, node.has_app = False, False
+        node.is_up, node.has_app, node.lanes_used_s = False, False, -math.inf
         self._mark_unreachable(node)
         if node.serving is not None:
             node.serving.interrupt(cause)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from emulator.flower.protocol import idle_load_bps
-from emulator.plan import DOWN, UP, Direction
+from emulator.flower.protocol import idle_bytes
+from emulator.plan import DOWN, UP, Direction, Hop
 
 if TYPE_CHECKING:
     from emulator.backends.des.world import World
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
 class LinkLoads:
     """Writes what the links carried since the last call; called when a round closes and when the run ends.
 
-    Polls and heartbeats of idle SuperNodes are a closed-form load, counted for the time a node has power and path, and
-    never events. They take no capacity from transfers, about 2 kbit/s for each node, and fill at most what those left.
+    Polls and heartbeats are a closed-form load, counted for the time a node has power and path (polls while it has no message in
+    hand), and never events; so are the requests of a download and the answers to an upload, once it is over. They take no
+    capacity from transfers, about 2.6 kbit/s for each idle node, and fill at most what those left. TCP and IP headers of these
+    small packets are not counted.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._since_s = 0.0
+        self._control: Counter[tuple[str, Direction]] = Counter()
+
+    def add(self, hops: Iterable[Hop], size_bytes: int) -> None:
+        """Count what went against a transfer's direction along ``hops``."""
+        for hop in hops:
+            self._control[hop.link, hop.direction] += size_bytes
 
     def write(self) -> None:
         """Append one row per link, direction and kind of traffic that carried anything."""
@@ -32,20 +41,22 @@ class LinkLoads:
         for link, direction, count in world.transfers.network.take_loads(world.now_s):
             carried[link, direction] = round(count)
             self._row(link, direction, round(count), "traffic")
-        for (link, direction), count in sorted(self._polls().items()):
+        for (link, direction), count in sorted(self._small().items()):
             left = self._capacity_bytes(link, direction) - carried[link, direction]
-            self._row(link, direction, min(round(count), int(left)), "polls and heartbeats")
+            self._row(link, direction, min(round(count), int(left)), "protocol")
         self._since_s = world.now_s
 
-    def _polls(self) -> dict[tuple[str, Direction], float]:
+    def _small(self) -> dict[tuple[str, Direction], float]:
         world = self._world
-        total: dict[tuple[str, Direction], float] = defaultdict(float)
+        total: dict[tuple[str, Direction], float] = defaultdict(float, self._control)
+        self._control.clear()
         for node in world.nodes.values():
-            seconds = node.take_reached_s(world.now_s)
-            up_bps, down_bps = idle_load_bps(world.plan.flower, world.round_trip_s(node))
+            reached_s, busy_s = node.take_reached_s(world.now_s), node.take_busy_s(world.now_s)
+            busy_s = min(busy_s, reached_s)  # an outage may have passed with a message in hand
+            up, down = idle_bytes(world.plan.flower, reached_s - busy_s, busy_s, world.round_trip_s(node))
             for hop in node.up_hops:
-                total[hop.link, UP] += up_bps * seconds / 8
-                total[hop.link, DOWN] += down_bps * seconds / 8
+                total[hop.link, hop.direction] += up
+                total[hop.link, DOWN if hop.direction == UP else UP] += down
         return total
 
     def _capacity_bytes(self, name: str, direction: Direction) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,9 @@ class NodeState:
         reached_s: Seconds with power and path since the links' loads were last written.
         listed_from_s: From when the SuperLink lists it again after it was offline.
         superexec_phase: Where in its period its SuperExec looks for tasks, 0 to 1; drawn when first needed.
+        lanes_used_s: When all its connections to the SuperLink were last in use.
+        busy_from_s: Since when it has had a message in hand, None while it polls.
+        busy_s: Seconds with a message in hand since the links' loads were last written.
         phase: What it is doing with the message in hand, for the log.
     """
 
@@ -88,6 +92,9 @@ class NodeState:
     reachable_from_s: float = 0.0
     reached_s: float = 0.0
     listed_from_s: float = 0.0
+    lanes_used_s: float = -math.inf
+    busy_from_s: float | None = None
+    busy_s: float = 0.0
     phase: str = ""
     compute_started_s: float = 0.0
     superexec_phase: float | None = None
@@ -101,6 +108,24 @@ class NodeState:
     def down_hops(self) -> tuple[Hop, ...]:
         """Route from the server."""
         return tuple(Hop(hop.link, "down" if hop.direction == "up" else "up") for hop in reversed(self.up_hops))
+
+    def take_up(self, delivery: Delivery, now_s: float) -> None:
+        """Begin with a message: no polls from here on."""
+        self.current, self.phase, self.busy_from_s = delivery, "download", now_s
+
+    def put_down(self, now_s: float) -> None:
+        """Be done with the message in hand, one way or another."""
+        self.current, self.phase = None, ""
+        if self.busy_from_s is not None:
+            self.busy_s += now_s - self.busy_from_s
+            self.busy_from_s = None
+
+    def take_busy_s(self, now_s: float) -> float:
+        """Return the seconds it had a message in hand since the last call."""
+        total_s, self.busy_s = self.busy_s, 0.0
+        if self.busy_from_s is not None:
+            total_s, self.busy_from_s = total_s + now_s - self.busy_from_s, now_s
+        return total_s
 
     def take_reached_s(self, now_s: float) -> float:
         """Return the seconds it had power and path since the last call."""

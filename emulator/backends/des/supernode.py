@@ -34,12 +34,13 @@ def serve(world: World, node: NodeState) -> Steps:
             yield from _wait_for_poll(world, node)
             if not node.inbox:
                 continue
-            delivery = node.current = node.inbox.popleft()
-            node.phase = "download"
-            yield from _download(world, node, delivery)
-            yield from _answer(world, node, delivery)
-            node.current, node.phase = None, ""
-            node.poll_anchor_s = world.env.now
+            delivery = node.inbox.popleft()
+            node.take_up(delivery, world.env.now)
+            task_s = yield from _download(world, node, delivery)
+            yield from _answer(world, node, delivery, task_s)
+            node.put_down(world.env.now)
+            # the last answer of the upload is on its way to the node, and the next poll follows at once
+            node.poll_anchor_s = world.env.now + world.round_trip_s(node) / 2
     except simpy.Interrupt as interrupt:
         lose(world, node, str(interrupt.cause))
     finally:
@@ -60,8 +61,11 @@ def _wait_for_poll(world: World, node: NodeState) -> Steps:
 
 
 def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
+    """Fetch the message, and the app where it is not there yet; return when the task for it was created."""
+    flower, began_s = world.plan.flower, world.env.now
     first = None if node.has_app else world.bundle_bytes
-    exchange = protocol.download(delivery.sizes, world.plan.flower, first_contact_bytes=first)
+    fresh = protocol.new_connections(began_s - node.lanes_used_s, flower, is_polling=True)
+    exchange = protocol.download(delivery.sizes, flower, first_contact_bytes=first, new_connections=fresh)
     yield world.transfers.start(
         f"download/{delivery.key}",
         node.down_hops,
@@ -72,16 +76,21 @@ def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
         target=node.name,
         note="download",
     )
-    node.has_app = True
+    node.has_app, node.lanes_used_s = True, world.env.now
+    world.loads.add(node.up_hops, exchange.backward_bytes)
+    took_s = world.env.now - began_s
+    return began_s + protocol.announcement_s(took_s, exchange, first, world.round_trip_s(node))
 
 
-def _answer(world: World, node: NodeState, delivery: Delivery) -> Steps:
+def _answer(world: World, node: NodeState, delivery: Delivery, task_s: float) -> Steps:
     """Compute and upload; a crash becomes Flower's error reply once the SuperNode has noticed it."""
+    confirmed_s = world.env.now + world.round_trip_s(node)
     try:
-        outcome = yield from _compute(world, node, delivery)
+        outcome = yield from _compute(world, node, delivery, task_s)
         reply, sizes = outcome.reply, ObjectSizes(outcome.object_count, outcome.reply_bytes)
         note = "" if not outcome.error else outcome.error.strip().splitlines()[-1]
-        yield world.env.timeout(protocol.reply_poll_delay_s(world.env.now - node.compute_started_s, world.plan.flower))
+        look_s = protocol.next_poll_s(confirmed_s, world.env.now, world.plan.flower.reply_poll_s)
+        yield world.env.timeout(look_s - world.env.now)
     except Crash as crash:
         yield world.env.timeout(world.plan.flower.offline_after_s)  # the task's own heartbeat has to lapse first
         message = adapter.error_reply(
@@ -96,12 +105,21 @@ def _answer(world: World, node: NodeState, delivery: Delivery) -> Steps:
     world.arrive(delivery, reply, sizes, note)
 
 
-def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
-    """Run the ClientApp for real and let its cost on the device pass in virtual time."""
+def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -> Steps:
+    """Run the ClientApp for real and let its cost on the device pass in virtual time.
+
+    The process starts once the task of ``task_s`` is noticed, which may be while objects still come; what of the start went by
+    during the download is not charged again. A process that had to wait for the message is taken to have started later.
+    """
     device = node.node.device
     assert device is not None  # the planner gives every client a device
     node.phase = "waiting"
-    yield world.env.timeout(world.superexec_delay_s(node))
+    start_s = world.device_s(device, {"process_starts": 1.0})
+    early_s = protocol.START_BEFORE_MESSAGE * start_s
+    asks_from_s = world.superexec_look_s(node, task_s) + early_s
+    begin_s = protocol.message_ready_s(asks_from_s, world.env.now) - early_s
+    start_s -= max(0.0, world.env.now - begin_s)
+    yield world.env.timeout(max(0.0, begin_s - world.env.now))
     kind = delivery.metadata.message_type.split(".")[0]
     node.phase = kind
     node.compute_started_s = world.env.now
@@ -112,7 +130,6 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
         peak_bytes = world.measurements.value(f"{delivery.key} peak_bytes", outcome.peak_bytes)
     else:
         peak_bytes = work.pop("peak_memory_bytes", 0.0)
-    start_s = world.device_s(device, {"process_starts": 1.0})
     if fits_memory(device, peak_bytes) is False:
         yield world.env.timeout(start_s)
         _compute_lost(world, node, delivery, "out of memory")
@@ -136,7 +153,9 @@ def _compute(world: World, node: NodeState, delivery: Delivery) -> Steps:
 
 
 def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSizes) -> Steps:
-    exchange = protocol.upload(sizes, world.plan.flower)
+    flower = world.plan.flower
+    fresh = protocol.new_connections(world.env.now - node.lanes_used_s, flower, is_polling=False)
+    exchange = protocol.upload(sizes, flower, new_connections=fresh)
     yield world.transfers.start(
         f"upload/{delivery.key}",
         node.up_hops,
@@ -147,6 +166,8 @@ def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSize
         target=world.plan.server.name,
         note="upload",
     )
+    node.lanes_used_s = world.env.now
+    world.loads.add(node.down_hops, exchange.backward_bytes)
 
 
 def _log_metrics(world: World, node: NodeState, delivery: Delivery, outcome: Outcome) -> None:
@@ -164,7 +185,7 @@ def _compute_lost(world: World, node: NodeState, delivery: Delivery, why: str) -
 def lose(world: World, node: NodeState, why: str) -> None:
     """The SuperNode is gone: whatever it had in hand is lost and will never be answered."""
     delivery, phase = node.current, node.phase
-    node.current, node.phase = None, ""
+    node.put_down(world.env.now)
     if delivery is None:
         return
     if phase in ("download", "upload"):

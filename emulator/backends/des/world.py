@@ -162,14 +162,14 @@ class World:
         """Return None while the node reaches the server, else an event for when it may again."""
         return self.faults.path_event(node)
 
-    def superexec_delay_s(self, node: NodeState) -> float:
-        """Return how long until the SuperExec notices a task: it looks every ``superexec_poll_s`` from the node's own phase."""
+    def superexec_look_s(self, node: NodeState, task_s: float) -> float:
+        """Return when the SuperExec notices a task of ``task_s``: every ``superexec_poll_s`` from the node's own phase."""
         period_s = self.plan.flower.superexec_poll_s
         if period_s <= 0:
-            return 0.0
+            return task_s
         if node.superexec_phase is None:
             node.superexec_phase = float(self._streams("superexec", node.name).uniform(0, 1))
-        return (node.superexec_phase * period_s - self.now_s) % period_s
+        return task_s + (node.superexec_phase * period_s - task_s) % period_s
 
     def placed_fault(self, node: NodeState, delivery: Delivery, phase: str) -> PlacedFault | None:
         """Return the fault the plan places here, if any."""

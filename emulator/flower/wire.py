@@ -1,0 +1,143 @@
+"""Bytes of Flower's fleet API on the wire (flwr 1.41): HTTP/1.1 requests with protobuf bodies, plain or over TLS 1.3.
+
+Every figure was recorded on loopback by ``benchmarks/flower_protocol.py`` (flwr 1.41.0, httpx 0.28.1, uvicorn 0.49.0); the
+recording is in ``tests/deployment/recorded_session.json``, and a test holds this module to it. Sizes are TCP payload: headers
+of TCP and IP, and ACKs, are the network's affair. Signatures and random identifiers vary by up to four bytes a request; means are
+used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+REQUEST_HEAD_BYTES: Final = 825
+"""Request line and headers besides the endpoint's name and the digits of the length. 460 of them are the SuperNode's public
+key and its signature of the time (P-384), sent whether or not the SuperLink checks them."""
+RESPONSE_HEAD_BYTES: Final = 127
+"""Status line and headers besides the digits of the length."""
+NODE_BYTES: Final = 13
+"""A body that names the SuperNode and nothing else: the poll."""
+HEARTBEAT_BYTES: Final = (22, 2)
+"""Bodies of a heartbeat and of its answer."""
+GET_RUN_BYTES: Final = (24, 350)
+"""Bodies of the question for a run and of its answer; the run config's overrides come on top (a few bytes each)."""
+NAME_OBJECT_BYTES: Final = 90
+"""A body that names SuperNode, run and one SHA-256: pull an object, confirm a message, get the app bundle."""
+BUNDLE_FRAME_BYTES: Final = 72
+"""Around the app bundle in its answer."""
+PULL_FRAME_BYTES: Final = 5
+"""Around an object in the answer to its pull, besides the object's length as a varint."""
+PUSH_FRAME_BYTES: Final = 130
+"""Around an object in its push: SuperNode, run, SHA-256, session; besides the object's length as a varint."""
+PUSH_ANSWER_BYTES: Final = 2
+TREE_BYTES_PER_OBJECT: Final = 68
+"""A SHA-256 in hexadecimal with its framing, in the object tree that travels with a message's metadata."""
+INSTRUCTION_BYTES: Final = 142
+"""Metadata of an instruction in the answer to the poll that finds it."""
+REPLY_BYTES: Final = 231
+"""Metadata of a reply, with SuperNode and run, in the request that announces it."""
+WANTED_BYTES_PER_OBJECT: Final = 66
+"""A SHA-256 in the answer to an announcement, for each object that the SuperLink lacks."""
+WANTED_BYTES: Final = 112
+INSTRUCTION_IDS_BYTES: Final = 27
+"""A real instruction is longer than the emulator's by this: random 64-bit numbers instead of small ones."""
+REPLY_IDS_BYTES: Final = 82
+"""The same for a reply, which also names the instruction by its SHA-256."""
+
+HANDSHAKE_UP_BYTES: Final = 597
+"""TLS 1.3 with X25519: ClientHello 517, change of cipher 6, Finished 74."""
+HANDSHAKE_DOWN_BYTES: Final = 1893
+"""ServerHello, certificate (827 bytes: one RSA-2048 leaf, as in Flower's guide to TLS), its proof, Finished, two session tickets.
+A public authority's chain adds 0.5 to 3 kB."""
+CLOSE_BYTES: Final = 24
+"""The alert with which each end closes a TLS connection."""
+RECORD_BYTES: Final = 22
+"""Around each TLS record: head 5, content type 1, tag 16."""
+RECORD_CONTENT_BYTES: Final = 16384
+
+
+class Traffic(NamedTuple):
+    """Bytes from the SuperNode (``up``) and to it (``down``)."""
+
+    up: int
+    down: int
+
+    def times(self, count: int) -> Traffic:
+        """Return the bytes of ``count`` such exchanges."""
+        return Traffic(self.up * count, self.down * count)
+
+
+def total(parts: list[Traffic]) -> Traffic:
+    """Return the sum of both directions."""
+    return Traffic(sum(part.up for part in parts), sum(part.down for part in parts))
+
+
+def request(endpoint: str, body: int, answer: int, *, is_tls: bool) -> Traffic:
+    """Return the bytes of one request and its answer with bodies of this size."""
+    up = REQUEST_HEAD_BYTES + len(endpoint) + len(str(body)) + body
+    down = RESPONSE_HEAD_BYTES + len(str(answer)) + answer
+    return Traffic(up + is_tls * _records(body), down + is_tls * _records(answer))
+
+
+def _records(body: int) -> int:
+    """Return the framing of head and body, which are written, and so encrypted, apart."""
+    return RECORD_BYTES * (1 + math.ceil(body / RECORD_CONTENT_BYTES))
+
+
+def varint_bytes(value: int) -> int:
+    """Return the length of a number in protobuf's variable-length form: seven bits a byte."""
+    return max(1, math.ceil(value.bit_length() / 7))
+
+
+def empty_poll(*, is_tls: bool) -> Traffic:
+    """Return a poll that finds nothing."""
+    return request("pull-messages", NODE_BYTES, 0, is_tls=is_tls)
+
+
+def finding_poll(objects: int, *, is_tls: bool) -> Traffic:
+    """Return the poll that brings a message's metadata and object tree."""
+    return request("pull-messages", NODE_BYTES, INSTRUCTION_BYTES + objects * TREE_BYTES_PER_OBJECT, is_tls=is_tls)
+
+
+def heartbeat(*, is_tls: bool) -> Traffic:
+    """Return a heartbeat."""
+    return request("send-node-heartbeat", *HEARTBEAT_BYTES, is_tls=is_tls)
+
+
+def get_run(*, is_tls: bool) -> Traffic:
+    """Return the question for the run's particulars."""
+    return request("get-run", *GET_RUN_BYTES, is_tls=is_tls)
+
+
+def get_bundle(bundle_bytes: int, *, is_tls: bool) -> Traffic:
+    """Return the fetching of the app bundle."""
+    return request("get-fab", NAME_OBJECT_BYTES, BUNDLE_FRAME_BYTES + bundle_bytes, is_tls=is_tls)
+
+
+def pull_object(size_bytes: int, *, is_tls: bool) -> Traffic:
+    """Return the pull of one object."""
+    answer = PULL_FRAME_BYTES + varint_bytes(size_bytes) + size_bytes
+    return request("pull-object", NAME_OBJECT_BYTES, answer, is_tls=is_tls)
+
+
+def confirm(*, is_tls: bool) -> Traffic:
+    """Return the confirmation that a message is there."""
+    return request("confirm-message-received", NAME_OBJECT_BYTES, 0, is_tls=is_tls)
+
+
+def announce(objects: int, *, is_tls: bool) -> Traffic:
+    """Return the request that announces a reply; the SuperLink names the objects it lacks, here all."""
+    body = REPLY_BYTES + objects * TREE_BYTES_PER_OBJECT
+    return request("push-messages", body, WANTED_BYTES + objects * WANTED_BYTES_PER_OBJECT, is_tls=is_tls)
+
+
+def push_object(size_bytes: int, *, is_tls: bool) -> Traffic:
+    """Return the push of one object."""
+    body = PUSH_FRAME_BYTES + varint_bytes(size_bytes) + size_bytes
+    return request("push-object", body, PUSH_ANSWER_BYTES, is_tls=is_tls)
+
+
+def connection(*, is_tls: bool) -> Traffic:
+    """Return what opening and closing a connection adds: nothing without TLS."""
+    return Traffic(HANDSHAKE_UP_BYTES + CLOSE_BYTES, HANDSHAKE_DOWN_BYTES + CLOSE_BYTES) if is_tls else Traffic(0, 0)
