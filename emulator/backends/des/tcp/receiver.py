@@ -1,0 +1,94 @@
+"""The receiving end of one transfer: reassembly, delayed ACKs (RFC 5681), SACK blocks (RFC 2018), timestamps (RFC 7323)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from emulator.backends.des.tcp.stack import NEVER_S, SACK_BLOCKS, Stack
+
+KEPT_BLOCKS = 4
+"""SACK blocks a receiver remembers; the oldest is dropped."""
+
+
+class Ack(NamedTuple):
+    """An ACK: all below ``next_index`` has arrived, and the segments in ``blocks``; ``echo_ms`` is the sender's clock."""
+
+    next_index: int
+    blocks: tuple[tuple[int, int], ...]
+    echo_ms: int
+
+
+class Receiver:
+    """Takes segments in any order and says when to acknowledge.
+
+    Attributes:
+        next_index: First segment missing.
+        delayed_until_s: When a delayed ACK falls due; infinite if none is held back.
+    """
+
+    __slots__ = (
+        "_arrived", "_blocks", "_echo_ms", "_held", "_highest_acked", "_highest_ms", "_out_of_order", "_send",
+        "_stack", "count", "delayed_until_s", "next_index",
+    )  # fmt: skip
+
+    def __init__(self, count: int, stack: Stack, send: Callable[[float, Ack], None]) -> None:
+        self.count = count
+        self.next_index = 0
+        self.delayed_until_s = NEVER_S
+        self._stack = stack
+        self._send = send
+        self._arrived = bytearray(count)
+        self._out_of_order = 0
+        self._held = stack.ack_every  # the first segment is acknowledged at once
+        self._echo_ms = 0
+        self._highest_ms = 0
+        self._highest_acked = 0
+        self._blocks: list[tuple[int, int]] = []
+
+    def take(self, now_s: float, index: int, sent_ms: int) -> None:
+        """Take a data segment sent at ``sent_ms`` on the sender's clock."""
+        if sent_ms >= self._highest_ms:
+            self._highest_ms = sent_ms
+            if index == self.next_index and index <= self._highest_acked:
+                self._echo_ms = sent_ms
+        if index < self.next_index or self._arrived[index]:
+            self.acknowledge(now_s)
+            return
+        self._arrived[index] = 1
+        if index > self.next_index:
+            self._out_of_order += 1
+            self._remember(index, index + 1)
+            self.acknowledge(now_s)
+            return
+        past = self._arrived.find(b"\x00", index)
+        self.next_index = past if past >= 0 else self.count
+        filled = self.next_index - index - 1
+        if filled:
+            self._out_of_order -= filled
+            self._blocks = [block for block in self._blocks if block[1] > self.next_index]
+        self._held += 1
+        if self._out_of_order or filled or self._held >= self._stack.ack_every or self.next_index == self.count:
+            self.acknowledge(now_s)
+        elif self.delayed_until_s == NEVER_S:
+            self.delayed_until_s = now_s + self._stack.delayed_ack_s
+
+    def acknowledge(self, now_s: float) -> None:
+        """Send an ACK for all that has arrived."""
+        self._held = 0
+        self.delayed_until_s = NEVER_S
+        if self.next_index > self._highest_acked:
+            self._highest_acked = self.next_index
+        self._send(now_s, Ack(self.next_index, tuple(self._blocks[:SACK_BLOCKS]), self._echo_ms))
+
+    def _remember(self, first: int, past: int) -> None:
+        """Put the block with the newest segment first and join it with its neighbours."""
+        kept: list[tuple[int, int]] = []
+        for block in self._blocks:
+            if block[1] == first:
+                first = block[0]
+            elif block[0] == past:
+                past = block[1]
+            else:
+                kept.append(block)
+        self._blocks = [(first, past), *kept][:KEPT_BLOCKS]
