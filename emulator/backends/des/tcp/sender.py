@@ -16,7 +16,7 @@ from emulator.backends.des.tcp.rtt import milliseconds
 from emulator.backends.des.tcp.receiver import Ack
 from emulator.backends.des.tcp.scoreboard import Scoreboard
 from emulator.backends.des.tcp.stack import NEVER_S, Stack
-from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, SocketState
+from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, WINDOW_LIMIT_BYTES, SocketState
 
 
 class Sender(SocketState):
@@ -282,11 +282,16 @@ class Sender(SocketState):
         self._prr_delivered += delivered
         flight, threshold = self.flight, self.ssthresh
         if flight > threshold:
-            allowed = ceil(self._prr_delivered * threshold / max(1, self._prr_flight)) - self._prr_sent
+            share = self._prr_delivered * threshold
+            if self.stack.wraps_at_32_bits:
+                share &= WINDOW_LIMIT_BYTES
+            allowed = ceil(share / max(1, self._prr_flight)) - self._prr_sent
         else:
             limit = delivered
             if self._is_retransmission_acked:
-                limit = max(self._prr_delivered - self._prr_sent, delivered) + self.mss
+                surplus = self._prr_delivered - self._prr_sent
+                is_wrapped = surplus < 0 and self.stack.wraps_at_32_bits
+                limit = (surplus if is_wrapped else max(surplus, delivered)) + self.mss
             allowed = min(limit, threshold - flight)
         allowed = max(allowed, 0 if self._prr_sent > 0 else self.mss)
         self.cwnd = flight + allowed

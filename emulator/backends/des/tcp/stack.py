@@ -39,6 +39,8 @@ class Stack:
             does (RFC 6582's impatient variant, ns-3).
         data_retries: Time-outs in a row after which the connection is given up; 0 for never.
         receive_window_bytes: Largest window the receiver announces.
+        wraps_at_32_bits: Products in proportional rate reduction overflow as in ns-3.37, which starves recoveries from
+            windows above some 64 KB.
         clock_s: Granularity of the time-out's variance term.
     """
 
@@ -55,6 +57,7 @@ class Stack:
     rearms_each_partial_ack: bool = True
     data_retries: int = 15
     receive_window_bytes: int = 16 << 20
+    wraps_at_32_bits: bool = False
     clock_s: float = 0.001
 
     def data_bytes(self, payload_bytes: int) -> int:
@@ -76,6 +79,6 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, delayed_ack_s=0.2,
-    rearms_each_partial_ack=False, data_retries=6,
+    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""

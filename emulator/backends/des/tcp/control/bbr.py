@@ -76,7 +76,7 @@ class Bbr(Control):
         rtt_s = max(int(state.rtt.smallest_s * 1000), 1) / 1000
         nominal_bps = int(state.cwnd * 8 / rtt_s)
         state.pacing_bps = int(HIGH_GAIN * nominal_bps)
-        self._bandwidth.reset(nominal_bps, 0)
+        self._bandwidth = WindowedMax(BANDWIDTH_ROUNDS, nominal_bps)
 
     def reduce(self, state: SocketState) -> int:
         """See ``Control.reduce``: the threshold stays."""

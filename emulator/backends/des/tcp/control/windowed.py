@@ -4,30 +4,30 @@ from __future__ import annotations
 
 
 class WindowedMax:
-    """Kathleen Nichols' filter: constant space; the best sample is forgotten when it is older than the window."""
+    """Kathleen Nichols' filter: constant space; the best sample is forgotten when it is older than the window.
 
-    __slots__ = ("_length", "_samples")
+    It starts from a guess, which the first sample replaces even if it is smaller.
+    """
 
-    def __init__(self, length: int) -> None:
+    __slots__ = ("_guess", "_length", "_samples")
+
+    def __init__(self, length: int, guess: int = 0) -> None:
         self._length = length
-        self._samples = [(0, 0)] * 3
+        self._guess = guess
+        self._samples = [(guess, 0)] * 3
 
     @property
     def best(self) -> int:
         """The largest value of the window."""
         return self._samples[0][0]
 
-    def reset(self, value: int, time: int) -> None:
-        """Start anew with one sample."""
-        self._samples = [(value, time)] * 3
-
     def update(self, value: int, time: int) -> None:
         """Add a sample; times never fall."""
         samples, length = self._samples, self._length
-        if value >= samples[0][0] or time - samples[2][1] > length:
-            self.reset(value, time)
-            return
         new = (value, time)
+        if samples[0][0] in (self._guess, 0) or value >= samples[0][0] or time - samples[2][1] > length:
+            samples[:] = [new] * 3
+            return
         if value >= samples[1][0]:
             samples[1] = samples[2] = new
         elif value >= samples[2][0]:
