@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns
 from emulator.backends.des.tcp.control import Control
 from emulator.backends.des.tcp.engine import Engine, Stages
 from emulator.backends.des.tcp.receiver import Ack, Receiver
-from emulator.backends.des.tcp.rtt import milliseconds
 from emulator.backends.des.tcp.sender import Sender
-from emulator.backends.des.tcp.stack import NEVER_S, Stack
+from emulator.backends.des.tcp.stack import Stack
 
 
 class Route(NamedTuple):
@@ -27,14 +27,15 @@ class Connection:
     TLS 1.3 one more; 0 on an open connection, whose RTT is then known to be ``known_rtt_s``).
 
     Attributes:
-        finished_s: When the last payload byte arrived; infinite until then.
+        finished_ns: When the last payload byte arrived; infinite until then.
+        has_failed: The connection could not be opened.
         epoch: Counts cuts of the path; packets of an earlier epoch are lost.
     """
 
     __slots__ = (
-        "_answered", "_attempts", "_back_off_s", "_delay_timer_s", "_done", "_engine",
-        "_first_syn_s", "_is_established", "_known_rtt_s", "_pace_timer_s", "_round", "_round_trips", "_route",
-        "_stack", "_timer_s", "epoch", "finished_s", "name", "receiver", "sender",
+        "_answered", "_answers", "_attempts", "_delay_timer_ns", "_done", "_engine",
+        "_first_syn_ns", "_is_accepted", "_is_answer_due", "_is_established", "_known_rtt_s", "_pace_timer_ns", "_round", "_round_trips", "_route",
+        "_stack", "_timer_ns", "epoch", "finished_ns", "has_failed", "name", "receiver", "sender",
     )  # fmt: skip
 
     def __init__(
@@ -46,12 +47,12 @@ class Connection:
         engine: Engine,
         stack: Stack,
         control: Control,
-        done: Callable[[Connection, float], None],
+        done: Callable[[Connection, int], None],
         round_trips: int = 1,
         known_rtt_s: float = 0.0,
     ) -> None:
         self.name = name
-        self.finished_s = NEVER_S
+        self.finished_ns = NEVER_NS
         self.epoch = 0
         self._engine = engine
         self._stack = stack
@@ -63,126 +64,142 @@ class Connection:
         self.receiver = Receiver(self.sender.board.count, stack, self._send_ack)
         self._round = 0
         self._attempts = 0
-        self._back_off_s = stack.syn_rto_s
+        self._answers = 0
+        self._is_answer_due = False
+        self.has_failed = False
         self._answered = 0
-        self._first_syn_s = 0.0
+        self._first_syn_ns = 0
         self._is_established = False
-        self._timer_s = self._delay_timer_s = self._pace_timer_s = NEVER_S
+        self._is_accepted = False
+        self._timer_ns = self._delay_timer_ns = self._pace_timer_ns = NEVER_NS
 
     # -- handshake ----------------------------------------------------------------------------------------------------
 
-    def open(self, now_s: float, _: object = None) -> None:
+    def open(self, now_ns: int, _: object = None) -> None:
         """Begin."""
         if self._round_trips > 0:
-            self._request(now_s)
+            self._request(now_ns)
         else:
-            self._establish(now_s, self._known_rtt_s)
+            self._establish(now_ns, self._known_rtt_s)
 
-    def _request(self, now_s: float) -> None:
-        self._engine.carry(
-            now_s, self._route.forward, self._stack.syn_bytes, self._take_request, (self.epoch, self._round, now_s)
-        )
-        self._engine.at(now_s + self._back_off_s, self._repeat_request, (self._round, self._attempts))
-        self._back_off_s = min(2 * self._back_off_s, self._stack.max_rto_s)
-
-    def _repeat_request(self, now_s: float, what: tuple[int, int]) -> None:
-        if self._is_established or what != (self._round, self._attempts):
+    def _request(self, now_ns: int) -> None:
+        """Send this round's packet of the handshake, and again if no answer comes."""
+        if self._attempts == self._stack.syn_retries:
+            self.has_failed = True
             return
+        self._engine.carry(
+            now_ns, self._route.forward, self._stack.syn_bytes, self._take_request, (self.epoch, self._round, now_ns)
+        )
+        wait_ns = to_ns(self._stack.syn_rto_s) << self._attempts
         self._attempts += 1
-        self._request(now_s)
+        self._engine.at(now_ns + wait_ns, self._repeat_request, (self._round, self._attempts))
 
-    def _take_request(self, now_s: float, what: tuple[int, int, float]) -> None:
-        epoch, turn, sent_s = what
-        if epoch != self.epoch or self._acknowledged_beyond(turn):
+    def _repeat_request(self, now_ns: int, what: tuple[int, int]) -> None:
+        if what == (self._round, self._attempts) and not self._is_established:
+            self._request(now_ns)
+
+    def _take_request(self, now_ns: int, what: tuple[int, int, int]) -> None:
+        epoch, turn, sent_ns = what
+        if epoch != self.epoch or self._is_accepted or turn < self._answered - 1:
             return
         if turn == self._answered:
-            self._answered = turn + 1
-            self._first_syn_s = sent_s
-            if turn == 0:
-                self._engine.at(now_s + self._stack.syn_rto_s, self._repeat_answer, self._stack.syn_rto_s)
-        self._answer(now_s, turn)
+            self._answered, self._answers = turn + 1, 0
+            self._first_syn_ns = sent_ns
+        self._answer(now_ns)
 
-    def _acknowledged_beyond(self, turn: int) -> bool:
-        return self.receiver.next_index > 0 or turn < self._answered - 1
-
-    def _repeat_answer(self, now_s: float, waited_s: float) -> None:
-        """The side that answered a SYN repeats it as long as nothing follows."""
-        if self._answered > 1 or self._is_established:
+    def _answer(self, now_ns: int) -> None:
+        """Answer the last request; whoever answers a SYN repeats it until something follows, with growing pauses."""
+        if self._answers == self._stack.syn_retries:
+            self._answered = 0  # gives up; a SYN that comes later begins anew
             return
-        self._answer(now_s, 0)
-        self._engine.at(now_s + 2 * waited_s, self._repeat_answer, 2 * waited_s)
-
-    def _answer(self, now_s: float, turn: int) -> None:
-        size_bytes = self._stack.syn_bytes
+        wait_ns = to_ns(self._stack.syn_rto_s) << self._answers
+        self._answers += 1
         self._engine.carry(
-            now_s, self._route.back, size_bytes, self._take_answer, (self.epoch, turn, self._first_syn_s)
-        )
+            now_ns, self._route.back, self._stack.syn_bytes, self._take_answer,
+            (self.epoch, self._answered - 1, self._first_syn_ns),
+        )  # fmt: skip
+        if self._answered == 1 and not self._is_answer_due:
+            self._is_answer_due = True
+            self._engine.at(now_ns + wait_ns, self._repeat_answer)
 
-    def _take_answer(self, now_s: float, what: tuple[int, int, float]) -> None:
-        epoch, turn, sent_s = what
+    def _repeat_answer(self, now_ns: int, _: object) -> None:
+        self._is_answer_due = False
+        if self._answered == 1 and not self._is_accepted:
+            self._answer(now_ns)
+
+    def _take_answer(self, now_ns: int, what: tuple[int, int, int]) -> None:
+        epoch, turn, sent_ns = what
         if epoch != self.epoch or self._is_established or turn != self._round:
             return
         self._round += 1
-        self._back_off_s = self._stack.syn_rto_s
+        self._attempts = 0
         if self._round < self._round_trips:
-            self._request(now_s)
+            self._request(now_ns)
             return
-        rtt_ms = milliseconds(now_s) - milliseconds(sent_s)
-        self._engine.carry(now_s, self._route.forward, self._stack.ack_bytes(0), self._ignore, None)
-        self._establish(now_s, max(rtt_ms / 1000, 1e-6))
+        rtt_ms = now_ns // MILLISECOND_NS - sent_ns // MILLISECOND_NS
+        self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, self.epoch)
+        self._establish(now_ns, max(rtt_ms / 1000, 1e-6))
 
-    def _ignore(self, now_s: float, _: object) -> None:
-        """The last packet of the handshake: it loads the links, and the data behind it says the same."""
+    def _accept(self, now_ns: int, epoch: int) -> None:
+        """The last packet of the handshake has arrived."""
+        self._is_accepted |= epoch == self.epoch and self._answered > 0
 
-    def _establish(self, now_s: float, rtt_s: float) -> None:
+    def _establish(self, now_ns: int, rtt_s: float) -> None:
         self._is_established = True
         if self.sender.board.count == 0:
-            self._finish(now_s)
+            self._finish(now_ns)
             return
-        self.sender.open(now_s, rtt_s)
+        self.sender.open(now_ns, rtt_s)
         self._arm()
 
     # -- data and ACKs ------------------------------------------------------------------------------------------------
 
-    def _send_data(self, now_s: float, index: int, size_bytes: int) -> None:
+    def _send_data(self, now_ns: int, index: int, size_bytes: int) -> None:
         self._engine.carry(
-            now_s, self._route.forward, self._stack.data_bytes(size_bytes), self._take_data,
-            (self.epoch, index, milliseconds(now_s)),
+            now_ns, self._route.forward, self._stack.data_bytes(size_bytes), self._take_data,
+            (self.epoch, index, now_ns // MILLISECOND_NS),
         )  # fmt: skip
 
-    def _take_data(self, now_s: float, what: tuple[int, int, int]) -> None:
+    def _take_data(self, now_ns: int, what: tuple[int, int, int]) -> None:
         epoch, index, sent_ms = what
-        if epoch != self.epoch:
+        if epoch != self.epoch or self._answered < self._round_trips:
             return
+        self._is_accepted = True
         receiver = self.receiver
-        receiver.take(now_s, index, sent_ms)
-        if receiver.delayed_until_s < self._delay_timer_s:
-            self._delay_timer_s = receiver.delayed_until_s
-            self._engine.at(self._delay_timer_s, self._delayed_ack)
-        if receiver.next_index == receiver.count and self.finished_s == NEVER_S:
-            self._finish(now_s)
+        receiver.take(now_ns, index, sent_ms)
+        if receiver.delayed_until_ns < self._delay_timer_ns:
+            self._delay_timer_ns = receiver.delayed_until_ns
+            self._engine.at(self._delay_timer_ns, self._delayed_ack)
+        if receiver.next_index == receiver.count and self.finished_ns == NEVER_NS:
+            if self._stack.closes:
+                self._engine.carry(now_ns, self._route.back, self._stack.ack_bytes(0), self._take_fin, self.epoch)
+            self._finish(now_ns)
 
-    def _finish(self, now_s: float) -> None:
-        self.finished_s = now_s
-        self._done(self, now_s)
+    def _take_fin(self, now_ns: int, epoch: int) -> None:
+        if epoch == self.epoch:
+            self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, epoch)
 
-    def _delayed_ack(self, now_s: float, _: object) -> None:
-        self._delay_timer_s = NEVER_S
-        due_s = self.receiver.delayed_until_s
-        if due_s <= now_s:
-            self.receiver.acknowledge(now_s)
-        elif due_s < NEVER_S:
-            self._delay_timer_s = due_s
-            self._engine.at(due_s, self._delayed_ack)
+    def _finish(self, now_ns: int) -> None:
+        self.finished_ns = now_ns
+        self._done(self, now_ns)
 
-    def _send_ack(self, now_s: float, ack: Ack) -> None:
+    def _delayed_ack(self, now_ns: int, _: object) -> None:
+        self._delay_timer_ns = NEVER_NS
+        due_ns = self.receiver.delayed_until_ns
+        if due_ns <= now_ns:
+            self.receiver.acknowledge(now_ns)
+        elif due_ns < NEVER_NS:
+            self._delay_timer_ns = due_ns
+            self._engine.at(due_ns, self._delayed_ack)
+
+    def _send_ack(self, now_ns: int, ack: Ack) -> None:
         size_bytes = self._stack.ack_bytes(len(ack.blocks))
-        self._engine.carry(now_s, self._route.back, size_bytes, self._take_ack, (self.epoch, ack))
+        self._engine.carry(now_ns, self._route.back, size_bytes, self._take_ack, (self.epoch, ack))
 
-    def _take_ack(self, now_s: float, what: tuple[int, Ack]) -> None:
+    def _take_ack(self, now_ns: int, what: tuple[int, Ack]) -> None:
         epoch, ack = what
         if epoch == self.epoch:
-            self.sender.take(now_s, ack)
+            self.sender.take(now_ns, ack)
             self._arm()
 
     # -- timers of the sender -----------------------------------------------------------------------------------------
@@ -190,22 +207,22 @@ class Connection:
     def _arm(self) -> None:
         """Queue the sender's timers where they are not queued already."""
         sender = self.sender
-        if sender.timeout_at_s < self._timer_s:
-            self._timer_s = sender.timeout_at_s
-            self._engine.at(self._timer_s, self._time_out)
-        if sender.pace_at_s > self._engine.now_s and sender.pace_at_s != self._pace_timer_s:
-            self._pace_timer_s = sender.pace_at_s
-            self._engine.at(self._pace_timer_s, self._pace)
+        if sender.timeout_at_ns < self._timer_ns:
+            self._timer_ns = sender.timeout_at_ns
+            self._engine.at(self._timer_ns, self._time_out)
+        if sender.pace_at_ns > self._engine.now_ns and sender.pace_at_ns != self._pace_timer_ns:
+            self._pace_timer_ns = sender.pace_at_ns
+            self._engine.at(self._pace_timer_ns, self._pace)
 
-    def _time_out(self, now_s: float, _: object) -> None:
-        if now_s != self._timer_s:
+    def _time_out(self, now_ns: int, _: object) -> None:
+        if now_ns != self._timer_ns:
             return
-        self._timer_s = NEVER_S
-        if self.sender.timeout_at_s <= now_s:
-            self.sender.time_out(now_s)
+        self._timer_ns = NEVER_NS
+        if self.sender.timeout_at_ns <= now_ns:
+            self.sender.time_out(now_ns)
         self._arm()
 
-    def _pace(self, now_s: float, _: object) -> None:
-        if now_s == self.sender.pace_at_s:
-            self.sender.send_pending(now_s)
+    def _pace(self, now_ns: int, _: object) -> None:
+        if now_ns == self.sender.pace_at_ns:
+            self.sender.send_pending(now_ns)
             self._arm()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from emulator.backends.des.tcp.clock import NEVER_NS, to_ns
+
 
 class Transmitter:
     """What sends: its own for each direction of a link, shared by both on a half-duplex medium."""
 
-    __slots__ = ("free_s", "is_shared")
+    __slots__ = ("free_ns", "is_shared")
 
     def __init__(self, is_shared: bool = False) -> None:
-        self.free_s = 0.0
+        self.free_ns = 0
         self.is_shared = is_shared
 
 
@@ -21,18 +23,18 @@ class Pipe:
 
     Attributes:
         name: For messages.
-        byte_s: Seconds one byte takes to send; infinite where nothing passes.
-        delay_s: Propagation delay.
+        delay_ns: Propagation delay.
         loss: Probability that a packet is lost on its way.
         limit: Packets that may wait beside the one being sent.
         carried_bytes: Bytes that were sent (also those then lost).
         dropped: Packets the queue refused.
         feeders: What hands packets to this pipe: other pipes, or None for a sender at its head.
+        transmitter: What sends.
     """
 
     __slots__ = (
-        "_draw", "byte_s", "carried_bytes", "delay_s", "dropped", "feeders", "limit", "loss", "name", "starts",
-        "transmitter",
+        "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns", "carried_bytes", "delay_ns", "dropped",
+        "feeders", "limit", "loss", "name", "transmitter",
     )  # fmt: skip
 
     def __init__(
@@ -49,42 +51,75 @@ class Pipe:
         if loss > 0 and draw is None:
             raise ValueError(f"pipe {name!r} loses packets and needs a random stream")
         self.name = name
-        self.byte_s = 8 / rate_bps if rate_bps > 0 else float("inf")
-        self.delay_s = delay_s
-        self.loss = loss
         self.limit = limit
         self.carried_bytes = 0
         self.dropped = 0
         self.feeders: set[Pipe | None] = set()
-        self.starts: deque[float] = deque()  # when each waiting packet will begin to be sent
         self.transmitter = transmitter or Transmitter()
         self._draw = draw
+        self._starts: deque[int] = deque()  # when each waiting packet will begin to be sent
+        self._sending_ns = 0  # when the packet now being sent began
+        self._busy_key = 0
+        self._tail_ns = 0  # when the last accepted packet begins
+        self.set_state(rate_bps, delay_s, loss)
+
+    def set_state(self, rate_bps: float, delay_s: float, loss: float) -> None:
+        """Take a new rate (0: nothing passes), delay and loss; packets that wait leave at the old rate."""
+        self._rate_bps = rate_bps
+        self._times_ns: dict[int, int] = {}
+        self.delay_ns = to_ns(delay_s)
+        self.loss = loss
+
+    def packet_ns(self, size_bytes: int) -> int:
+        """Return the time it takes to send a packet."""
+        time_ns = self._times_ns.get(size_bytes)
+        if time_ns is None:
+            time_ns = to_ns(size_bytes * 8 / self._rate_bps) if self._rate_bps > 0 else NEVER_NS
+            self._times_ns[size_bytes] = time_ns
+        return time_ns
 
     @property
     def is_merging(self) -> bool:
         """True if packets from several places meet here, so that each must be handed over at its time of arrival."""
         return self.transmitter.is_shared or len(self.feeders) != 1 or None in self.feeders
 
-    def carry(self, arrival_s: float, size_bytes: int) -> float:
-        """Queue and send a packet; return when it reaches the far end, or -1 if it is lost."""
-        starts = self.starts
-        while starts and starts[0] <= arrival_s:
-            starts.popleft()
+    def carry(self, arrival_ns: int, since_ns: int, size_bytes: int) -> tuple[int, int, int, int] | None:
+        """Queue and send a packet that arrives at ``arrival_ns``, an event scheduled at ``since_ns``.
+
+        Returns:
+            When it reaches the far end, when its transmission begins, when what makes it begin was scheduled, and a
+            number that orders the busy periods of several pipes; None if it is lost. The last three order events at
+            equal times (see ``Engine``).
+        """
+        if self._rate_bps <= 0:
+            self.dropped += 1
+            return None
+        starts = self._starts
+        while starts:
+            first_ns = starts[0]
+            if first_ns > arrival_ns or (first_ns == arrival_ns and since_ns < self._sending_ns):
+                break
+            self._sending_ns = starts.popleft()
         transmitter = self.transmitter
-        start_s = transmitter.free_s
-        if start_s > arrival_s:
+        start_ns, cause_ns = transmitter.free_ns, self._tail_ns
+        if start_ns > arrival_ns or starts:
             if len(starts) >= self.limit:
                 self.dropped += 1
-                return -1.0
-            starts.append(start_s)
+                return None
+            starts.append(start_ns)
         else:
-            start_s = arrival_s
-        end_s = start_s + size_bytes * self.byte_s
-        transmitter.free_s = end_s
+            if start_ns < arrival_ns or since_ns >= self._sending_ns:
+                start_ns, cause_ns = arrival_ns, since_ns
+                overtakes = since_ns < start_ns - self.packet_ns(size_bytes)
+                self._busy_key = -start_ns if overtakes else start_ns
+            self._sending_ns = start_ns
+        self._tail_ns = start_ns
+        end_ns = start_ns + self.packet_ns(size_bytes)
+        transmitter.free_ns = end_ns
         self.carried_bytes += size_bytes
         if self.loss and self._draw is not None and self._draw() < self.loss:
-            return -1.0
-        return end_s + self.delay_s
+            return None
+        return end_ns + self.delay_ns, start_ns, cause_ns, self._busy_key
 
 
 def stages(pipes: Sequence[Pipe]) -> tuple[tuple[Pipe, ...], ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from emulator.backends.des.tcp.stack import NEVER_S, SACK_BLOCKS, Stack
+from emulator.backends.des.tcp.clock import NEVER_NS, to_ns
+from emulator.backends.des.tcp.stack import SACK_BLOCKS, Stack
 
 KEPT_BLOCKS = 4
 """SACK blocks a receiver remembers; the oldest is dropped."""
@@ -24,18 +25,18 @@ class Receiver:
 
     Attributes:
         next_index: First segment missing.
-        delayed_until_s: When a delayed ACK falls due; infinite if none is held back.
+        delayed_until_ns: When a delayed ACK falls due; ``NEVER_NS`` if none is held back.
     """
 
     __slots__ = (
         "_arrived", "_blocks", "_echo_ms", "_held", "_highest_acked", "_highest_ms", "_out_of_order", "_send",
-        "_stack", "count", "delayed_until_s", "next_index",
+        "_stack", "count", "delayed_until_ns", "next_index",
     )  # fmt: skip
 
-    def __init__(self, count: int, stack: Stack, send: Callable[[float, Ack], None]) -> None:
+    def __init__(self, count: int, stack: Stack, send: Callable[[int, Ack], None]) -> None:
         self.count = count
         self.next_index = 0
-        self.delayed_until_s = NEVER_S
+        self.delayed_until_ns = NEVER_NS
         self._stack = stack
         self._send = send
         self._arrived = bytearray(count)
@@ -46,20 +47,20 @@ class Receiver:
         self._highest_acked = 0
         self._blocks: list[tuple[int, int]] = []
 
-    def take(self, now_s: float, index: int, sent_ms: int) -> None:
+    def take(self, now_ns: int, index: int, sent_ms: int) -> None:
         """Take a data segment sent at ``sent_ms`` on the sender's clock."""
         if sent_ms >= self._highest_ms:
             self._highest_ms = sent_ms
             if index == self.next_index and index <= self._highest_acked:
                 self._echo_ms = sent_ms
         if index < self.next_index or self._arrived[index]:
-            self.acknowledge(now_s)
+            self.acknowledge(now_ns)
             return
         self._arrived[index] = 1
         if index > self.next_index:
             self._out_of_order += 1
             self._remember(index, index + 1)
-            self.acknowledge(now_s)
+            self.acknowledge(now_ns)
             return
         past = self._arrived.find(b"\x00", index)
         self.next_index = past if past >= 0 else self.count
@@ -68,18 +69,22 @@ class Receiver:
             self._out_of_order -= filled
             self._blocks = [block for block in self._blocks if block[1] > self.next_index]
         self._held += 1
-        if self._out_of_order or filled or self._held >= self._stack.ack_every or self.next_index == self.count:
-            self.acknowledge(now_s)
-        elif self.delayed_until_s == NEVER_S:
-            self.delayed_until_s = now_s + self._stack.delayed_ack_s
+        if self._out_of_order or filled or self._held >= self._stack.ack_every:
+            self.acknowledge(now_ns)
+            if self._stack.closes and self.next_index == self.count and not filled:
+                self.acknowledge(now_ns)  # of the FIN that came with the last segment
+        elif self.next_index == self.count:
+            self.acknowledge(now_ns)
+        elif self.delayed_until_ns == NEVER_NS:
+            self.delayed_until_ns = now_ns + to_ns(self._stack.delayed_ack_s)
 
-    def acknowledge(self, now_s: float) -> None:
+    def acknowledge(self, now_ns: int) -> None:
         """Send an ACK for all that has arrived."""
         self._held = 0
-        self.delayed_until_s = NEVER_S
+        self.delayed_until_ns = NEVER_NS
         if self.next_index > self._highest_acked:
             self._highest_acked = self.next_index
-        self._send(now_s, Ack(self.next_index, tuple(self._blocks[:SACK_BLOCKS]), self._echo_ms))
+        self._send(now_ns, Ack(self.next_index, tuple(self._blocks[:SACK_BLOCKS]), self._echo_ms))
 
     def _remember(self, first: int, past: int) -> None:
         """Put the block with the newest segment first and join it with its neighbours."""

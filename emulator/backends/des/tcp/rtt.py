@@ -5,11 +5,6 @@ from __future__ import annotations
 from emulator.backends.des.tcp.stack import Stack
 
 
-def milliseconds(time_s: float) -> int:
-    """Return the value of a timestamp option at ``time_s``: whole milliseconds, rounding noise aside."""
-    return int(time_s * 1000 + 1e-6)
-
-
 class RttEstimator:
     """Smoothed RTT and its deviation; gains 1/8 and 1/4.
 

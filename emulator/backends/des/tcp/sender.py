@@ -10,41 +10,41 @@ from collections import deque
 from collections.abc import Callable
 from math import ceil
 
+from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.control import Control
 from emulator.backends.des.tcp.rate import RateSampler
-from emulator.backends.des.tcp.rtt import milliseconds
 from emulator.backends.des.tcp.receiver import Ack
 from emulator.backends.des.tcp.scoreboard import Scoreboard
-from emulator.backends.des.tcp.stack import NEVER_S, Stack
+from emulator.backends.des.tcp.stack import Stack
 from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, WINDOW_LIMIT_BYTES, SocketState
 
 
 class Sender(SocketState):
     """One connection's sender, from the moment it is established.
 
-    It is told the time with every call. ``timeout_at_s`` and ``pace_at_s`` say when ``time_out`` and ``send_pending``
+    It is told the time with every call. ``timeout_at_ns`` and ``pace_at_ns`` say when ``time_out`` and ``send_pending``
     are next due; its owner keeps the clock.
 
     Attributes:
         board: The scoreboard.
-        timeout_at_s: When the retransmission timer fires; infinite if it is not running.
-        pace_at_s: Before this nothing may leave, where the control paces.
+        timeout_at_ns: When the retransmission timer fires; ``NEVER_NS`` if it is not running.
+        pace_at_ns: Before this nothing may leave, where the control paces.
         has_given_up: Too many time-outs in a row.
     """
 
     __slots__ = (
         "_control", "_deliver_from", "_duplicates", "_is_first_partial", "_is_retransmission_acked", "_prr_delivered",
-        "_prr_flight", "_prr_sent", "_recover", "_recover_active", "_retries_left", "_rto_s", "_sampler", "_send",
-        "_unsampled", "_was_resent", "board", "has_given_up", "pace_at_s", "timeout_at_s", "timeouts",
+        "_prr_flight", "_prr_sent", "_recover", "_recover_active", "_retries_left", "_rto_ns", "_sampler", "_send",
+        "_unsampled", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns", "timeouts",
     )  # fmt: skip
 
     def __init__(
-        self, size_bytes: int, stack: Stack, control: Control, send: Callable[[float, int, int], None]
+        self, size_bytes: int, stack: Stack, control: Control, send: Callable[[int, int, int], None]
     ) -> None:
         super().__init__(stack)
         self.board = Scoreboard(size_bytes, stack.mss_bytes, stack.duplicate_threshold)
-        self.timeout_at_s = NEVER_S
-        self.pace_at_s = 0.0
+        self.timeout_at_ns = NEVER_NS
+        self.pace_at_ns = 0
         self.has_given_up = False
         self.timeouts = 0
         self._send = send
@@ -57,48 +57,48 @@ class Sender(SocketState):
         self._is_retransmission_acked = False
         self._prr_delivered = self._prr_flight = self._prr_sent = 0
         self._retries_left = stack.data_retries
-        self._rto_s = stack.syn_rto_s
+        self._rto_ns = to_ns(stack.syn_rto_s)
         self._unsampled: deque[int] = deque()  # first transmissions whose RTT was not taken
         self._was_resent = bytearray(self.board.count)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def open(self, now_s: float, rtt_s: float) -> None:
+    def open(self, now_ns: int, rtt_s: float) -> None:
         """Begin to send; the handshake measured ``rtt_s``."""
         self.rtt.add(rtt_s)
-        self._rto_s = self.rtt.timeout_s()
-        self._control.opened(self, now_s)
-        self.send_pending(now_s)
+        self._rto_ns = to_ns(self.rtt.timeout_s())
+        self._control.opened(self, to_s(now_ns))
+        self.send_pending(now_ns)
 
-    def take(self, now_s: float, ack: Ack) -> None:
+    def take(self, now_ns: int, ack: Ack) -> None:
         """Process an ACK and send what it allows."""
         board = self.board
         acknowledged = ack.next_index
-        self._measure(now_s, acknowledged, ack.echo_ms)
+        self._measure(now_ns, acknowledged, ack.echo_ms)
         if acknowledged < board.una:
             return
         prior_lost, prior_flight = board.lost_bytes, board.in_flight()
         delivered_before = self._sampler.delivered_bytes if self._sampler else 0
         fresh = board.sack(ack.blocks) if ack.blocks else []
-        delivered = self._count_sacked(fresh, now_s)
+        delivered = self._count_sacked(fresh, now_ns)
         before = board.una
         if acknowledged > before:
-            delivered += self._discard(now_s, acknowledged)
+            delivered += self._discard(now_ns, acknowledged)
         if self._sampler:
             delivered = self._sampler.delivered_bytes - delivered_before
         self.newly_delivered = delivered
         self.flight = board.in_flight()
-        self._process(now_s, acknowledged, before, bool(fresh), delivered)
+        self._process(now_ns, acknowledged, before, bool(fresh), delivered)
         self._is_retransmission_acked = False
         if self._sampler:
             lost = abs(board.lost_bytes - prior_lost)
             sample = self._sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
-            self._control.control(self, sample, self._sampler.delivered_bytes, now_s)
-        self.send_pending(now_s)
+            self._control.control(self, sample, self._sampler.delivered_bytes, to_s(now_ns))
+        self.send_pending(now_ns)
 
-    def time_out(self, now_s: float) -> None:
+    def time_out(self, now_ns: int) -> None:
         """The retransmission timer fired: all is lost, start again with one segment (RFC 5681, 6298)."""
-        self.timeout_at_s = NEVER_S
+        self.timeout_at_ns = NEVER_NS
         board = self.board
         if board.una >= board.count:
             return
@@ -110,16 +110,16 @@ class Sender(SocketState):
         self._duplicates = 0
         board.time_out()
         self._recover, self._recover_active = board.nxt, True
-        self._rto_s = min(2 * self._rto_s, self.stack.max_rto_s)
+        self._rto_ns = min(2 * self._rto_ns, to_ns(self.stack.max_rto_s))
         self._unsampled.clear()
         self.ssthresh = self._control.reduce(self)
-        self._control.timed_out(self, now_s)
+        self._control.timed_out(self, to_s(now_ns))
         self.phase = LOSS
         self.cwnd = self.mss
-        self.pace_at_s = 0.0
-        self.send_pending(now_s)
+        self.pace_at_ns = 0
+        self.send_pending(now_ns)
 
-    def send_pending(self, now_s: float) -> None:
+    def send_pending(self, now_ns: int) -> None:
         """Send as much as the windows and the pacing allow (RFC 6675, step C)."""
         board, mss = self.board, self.mss
         if board.una >= board.count:
@@ -129,7 +129,7 @@ class Sender(SocketState):
         while True:
             self.flight = flight = board.in_flight()
             available = window - flight
-            if available <= 0 or (paces and now_s < self.pace_at_s and self._is_pacing()):
+            if available <= 0 or (paces and now_ns < self.pace_at_ns and self._is_pacing()):
                 return
             if self.phase == OPEN and board.nxt == board.count:
                 return
@@ -142,33 +142,33 @@ class Sender(SocketState):
             if available < mss and board.total_bytes - index * mss > available:
                 return
             if flight == 0:
-                self._control.restarted(self, now_s)
-            size = self._transmit(now_s, index)
-            if paces and now_s >= self.pace_at_s and self._is_pacing():
-                self.pace_at_s = now_s + size * 8 / self.pacing_bps
+                self._control.restarted(self, to_s(now_ns))
+            size = self._transmit(now_ns, index)
+            if paces and now_ns >= self.pace_at_ns and self._is_pacing():
+                self.pace_at_ns = now_ns + to_ns(size * 8 / self.pacing_bps)
                 return
 
     # -- ACKs ---------------------------------------------------------------------------------------------------------
 
-    def _measure(self, now_s: float, acknowledged: int, echo_ms: int) -> None:
+    def _measure(self, now_ns: int, acknowledged: int, echo_ms: int) -> None:
         """Take an RTT sample in whole milliseconds, unless the oldest segment covered was sent twice."""
         unsampled = self._unsampled
         if not unsampled or acknowledged <= unsampled[0]:
             return
         if not self._was_resent[unsampled[0]]:
-            sample_ms = milliseconds(now_s) - echo_ms
+            sample_ms = now_ns // MILLISECOND_NS - echo_ms
             self.rtt.add(sample_ms / 1000 if sample_ms > 0 else 1e-6)
-            self._rto_s = self.rtt.timeout_s()
+            self._rto_ns = to_ns(self.rtt.timeout_s())
         while unsampled and unsampled[0] < acknowledged:
             unsampled.popleft()
 
-    def _count_sacked(self, fresh: list[int], now_s: float) -> int:
+    def _count_sacked(self, fresh: list[int], now_ns: int) -> int:
         if self._sampler:
             for index in fresh:
-                self._sampler.delivered(index, self.board.size(index), now_s)
+                self._sampler.delivered(index, self.board.size(index), to_s(now_ns))
         return sum(self.board.size(index) for index in fresh)
 
-    def _discard(self, now_s: float, acknowledged: int) -> int:
+    def _discard(self, now_ns: int, acknowledged: int) -> int:
         board = self.board
         before = board.una
         is_partial = acknowledged < self._recover and self.phase == RECOVERY
@@ -176,32 +176,32 @@ class Sender(SocketState):
         self._is_retransmission_acked = is_partial and was_retransmitted
         if self._sampler:
             for index in indices or range(before, acknowledged):
-                self._sampler.delivered(index, board.size(index), now_s)
+                self._sampler.delivered(index, board.size(index), to_s(now_ns))
         return delivered
 
-    def _process(self, now_s: float, acknowledged: int, before: int, is_duplicate: bool, delivered: int) -> None:
+    def _process(self, now_ns: int, acknowledged: int, before: int, is_duplicate: bool, delivered: int) -> None:
         """Act on an ACK after the scoreboard was brought up to date (RFC 6675, steps A and B)."""
         held_duplicates = self._duplicates
         self.last_acked = acknowledged
         if is_duplicate:
-            self._take_duplicate(now_s, delivered)
+            self._take_duplicate(now_ns, delivered)
         if acknowledged == before:
             if acknowledged < self.board.nxt:
-                self._control.acked(self, self.rtt.smoothed_s, now_s)
+                self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
             return
         segments = acknowledged - before
         if not is_duplicate:
             self._duplicates = 0
         if acknowledged < self._recover and self.phase == RECOVERY:
-            self._take_partial(now_s, delivered)
+            self._take_partial(now_ns, delivered)
         elif acknowledged < self._recover and self.phase == LOSS:
-            self._control.acked(self, self.rtt.smoothed_s, now_s)
-            self._control.grow(self, segments, now_s)
-            self._rearm(now_s)
+            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            self._control.grow(self, segments, to_s(now_ns))
+            self._rearm(now_ns)
         else:
-            self._advance(now_s, acknowledged, segments, held_duplicates, is_duplicate)
+            self._advance(now_ns, acknowledged, segments, held_duplicates, is_duplicate)
 
-    def _take_duplicate(self, now_s: float, delivered: int) -> None:
+    def _take_duplicate(self, now_ns: int, delivered: int) -> None:
         """An ACK SACKed something new."""
         if self.phase == LOSS:
             return
@@ -215,9 +215,9 @@ class Sender(SocketState):
         may_enter = board.una >= self._recover or not self._recover_active
         is_due = self._duplicates == self.stack.duplicate_threshold and may_enter
         if is_due or board.is_lost_above(board.una + 1):
-            self._enter_recovery(now_s, delivered)
+            self._enter_recovery(now_ns, delivered)
 
-    def _enter_recovery(self, now_s: float, delivered: int) -> None:
+    def _enter_recovery(self, now_ns: int, delivered: int) -> None:
         board = self.board
         if board.una < board.nxt and not board.is_head_lost():
             board.lose_head()
@@ -230,52 +230,52 @@ class Sender(SocketState):
             self._prr_sent = self._prr_delivered = 0
             self._prr_flight = board.offset(board.nxt) - board.una * self.mss
             self._reduce_rate(delivered)
-        self._retransmit(now_s)
+        self._retransmit(now_ns)
 
-    def _take_partial(self, now_s: float, delivered: int) -> None:
+    def _take_partial(self, now_ns: int, delivered: int) -> None:
         """An ACK of part of what was outstanding when recovery began."""
         board = self.board
         if not self._control.rules_window:
             self._reduce_rate(delivered)
         is_full = board.una < board.count - 1 or board.last_bytes == self.mss
         if not (is_full and board.is_retransmitted(board.una)):
-            self._retransmit(now_s)
-        self._control.acked(self, self.rtt.smoothed_s, now_s)
+            self._retransmit(now_ns)
+        self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
         if self._is_first_partial or self.stack.rearms_each_partial_ack:
-            self._rearm(now_s)
+            self._rearm(now_ns)
         self._retries_left = self.stack.data_retries
         self._is_first_partial = False
 
     def _advance(
-        self, now_s: float, acknowledged: int, segments: int, held_duplicates: int, is_duplicate: bool
+        self, now_ns: int, acknowledged: int, segments: int, held_duplicates: int, is_duplicate: bool
     ) -> None:
         """An ACK that ends recovery, or comes outside of it."""
         phase = self.phase
         if phase == OPEN:
-            self._control.acked(self, self.rtt.smoothed_s, now_s)
+            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
         elif phase == DISORDER:
             if segments >= held_duplicates:
-                self._control.acked(self, self.rtt.smoothed_s, now_s)
+                self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
             if not is_duplicate:
                 self.phase = OPEN
         else:
             self._is_first_partial = True
             if phase == LOSS:
                 segments = acknowledged - self._recover
-            self._control.acked(self, self.rtt.smoothed_s, now_s)
+            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
             if phase == RECOVERY:
-                self._control.left_recovery(self, now_s)
+                self._control.left_recovery(self, to_s(now_ns))
                 self._duplicates = 0
             self.phase = OPEN
         if acknowledged >= self._recover:
             self._recover_active = False
         if phase == RECOVERY:
-            self._rearm(now_s)
+            self._rearm(now_ns)
             self.cwnd = self.ssthresh
             self.flight = self.board.in_flight()
         if self.phase == OPEN:
-            self._control.grow(self, segments, now_s)
-            self._rearm(now_s)
+            self._control.grow(self, segments, to_s(now_ns))
+            self._rearm(now_ns)
 
     def _reduce_rate(self, delivered: int) -> None:
         """Proportional rate reduction with the slow-start reduction bound (RFC 6937)."""
@@ -301,33 +301,33 @@ class Sender(SocketState):
     def _is_pacing(self) -> bool:
         return self.board.nxt >= self.stack.initial_window
 
-    def _rearm(self, now_s: float) -> None:
+    def _rearm(self, now_ns: int) -> None:
         """Restart the retransmission timer after an ACK of new data; stop it when nothing is outstanding."""
         self._retries_left = self.stack.data_retries
-        self._rto_s = self.rtt.timeout_s()
-        self.timeout_at_s = now_s + self._rto_s if self.board.una < self.board.count else NEVER_S
+        self._rto_ns = to_ns(self.rtt.timeout_s())
+        self.timeout_at_ns = now_ns + self._rto_ns if self.board.una < self.board.count else NEVER_NS
 
-    def _retransmit(self, now_s: float) -> None:
+    def _retransmit(self, now_ns: int) -> None:
         """Send the next lost segment, else new data, else the head again."""
         board = self.board
         index = board.next_lost()
         if index < 0:
             index = board.nxt if board.nxt < board.count else board.una
-        self._transmit(now_s, index)
+        self._transmit(now_ns, index)
 
-    def _transmit(self, now_s: float, index: int) -> int:
+    def _transmit(self, now_ns: int, index: int) -> int:
         """Send a segment and return its payload."""
         board = self.board
         self.flight = board.in_flight()
         size = board.size(index)
         is_resent = board.send(index)
         if self._sampler:
-            self._sampler.sent(index, self.flight == 0, now_s)
-            if self.board.nxt - (not is_resent) >= self.stack.initial_window and now_s >= self.pace_at_s:
-                self.pace_at_s = now_s + size * 8 / self.pacing_bps
-        if self.timeout_at_s == NEVER_S:
-            self.timeout_at_s = now_s + self._rto_s
-        self._send(now_s, index, size)
+            self._sampler.sent(index, self.flight == 0, to_s(now_ns))
+            if self.board.nxt - (not is_resent) >= self.stack.initial_window and now_ns >= self.pace_at_ns:
+                self.pace_at_ns = now_ns + to_ns(size * 8 / self.pacing_bps)
+        if self.timeout_at_ns == NEVER_NS:
+            self.timeout_at_ns = now_ns + self._rto_ns
+        self._send(now_ns, index, size)
         if is_resent:
             self._was_resent[index] = 1
         else:

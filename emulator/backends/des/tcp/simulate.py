@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from emulator.backends.des.tcp.clock import NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.connection import Connection, Route
 from emulator.backends.des.tcp.control import make
 from emulator.backends.des.tcp.engine import Engine
@@ -117,15 +118,15 @@ def simulate(
             done=lambda connection, _: waiting.discard(connection.name), round_trips=flow.round_trips,
         )  # fmt: skip
         connections.append(connection)
-        engine.at(flow.start_s, connection.open)
-    while waiting and engine.events < max_events and engine.next_s() < inf:
+        engine.at(to_ns(flow.start_s), connection.open)
+    while waiting and engine.events < max_events and engine.next_ns() < NEVER_NS:
         engine.step()
-    start_s = {flow.name: flow.start_s for flow in flows}
+    start_ns = {flow.name: to_ns(flow.start_s) for flow in flows}
     return Outcome(
-        {connection.name: connection.finished_s - start_s[connection.name] for connection in connections},
-        engine.events, bool(waiting) and engine.next_s() < inf,
+        {c.name: to_s(c.finished_ns - start_ns[c.name]) if c.finished_ns < NEVER_NS else inf for c in connections},
+        engine.events, bool(waiting) and engine.next_ns() < NEVER_NS,
         {key: pipe.carried_bytes for key, pipe in pipes.items()},
-        {key: pipe.dropped for key, pipe in pipes.items()}, engine.now_s,
+        {key: pipe.dropped for key, pipe in pipes.items()}, to_s(engine.now_ns),
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ SYN_OPTION_BYTES: Final = 16
 """Timestamps, window scale and SACK-permitted, padded to a multiple of four."""
 SACK_BLOCKS: Final = 3
 """Most SACK blocks that fit beside a timestamp (RFC 2018)."""
-NEVER_S: Final = float("inf")
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Stack:
         max_rto_s: Ceiling of the doubled time-out.
         floors_variance: The floor applies to ``4 * rttvar`` (Linux), else to the whole time-out (RFC 6298).
         syn_rto_s: First time-out of a SYN; doubles from there.
+        syn_retries: Times a SYN, or its answer, is sent before that end gives up.
         delayed_ack_s: Longest an ACK is held back.
         ack_every: Full segments per ACK in order (RFC 5681 allows 2).
         duplicate_threshold: SACKed segments above a hole that make it lost.
@@ -41,6 +41,7 @@ class Stack:
         receive_window_bytes: Largest window the receiver announces.
         wraps_at_32_bits: Products in proportional rate reduction overflow as in ns-3.37, which starves recoveries from
             windows above some 64 KB.
+        closes: The connection is closed behind the transfer (a FIN and its ACK), else kept open.
         clock_s: Granularity of the time-out's variance term.
     """
 
@@ -51,6 +52,7 @@ class Stack:
     max_rto_s: float = 120.0
     floors_variance: bool = True
     syn_rto_s: float = 1.0
+    syn_retries: int = 6
     delayed_ack_s: float = 0.04
     ack_every: int = 2
     duplicate_threshold: int = 3
@@ -58,6 +60,7 @@ class Stack:
     data_retries: int = 15
     receive_window_bytes: int = 16 << 20
     wraps_at_32_bits: bool = False
+    closes: bool = False
     clock_s: float = 0.001
 
     def data_bytes(self, payload_bytes: int) -> int:
@@ -79,6 +82,6 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, delayed_ack_s=0.2,
-    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True,
+    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""
