@@ -30,12 +30,14 @@ class Connection:
         finished_ns: When the last payload byte arrived; infinite until then.
         has_failed: The connection could not be opened.
         epoch: Counts cuts of the path; packets of an earlier epoch are lost.
+        is_stalled: The path was cut and nothing has got through since.
     """
 
     __slots__ = (
-        "_answered", "_answers", "_attempts", "_delay_timer_ns", "_done", "_engine",
-        "_first_syn_ns", "_is_accepted", "_is_answer_due", "_is_established", "_known_rtt_s", "_pace_timer_ns", "_round", "_round_trips", "_route",
-        "_stack", "_timer_ns", "epoch", "finished_ns", "has_failed", "name", "receiver", "sender",
+        "_answered", "_answers", "_attempts", "_delay_timer_ns", "_done", "_engine", "_first_syn_ns",
+        "_is_accepted", "_is_answer_due", "_is_established", "_known_rtt_s", "_pace_timer_ns", "_resumed",
+        "_round", "_round_trips", "_route", "_stack", "_timer_ns", "epoch", "finished_ns", "has_failed",
+        "is_stalled", "name", "receiver", "sender",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +52,7 @@ class Connection:
         done: Callable[[Connection, int], None],
         round_trips: int = 1,
         known_rtt_s: float = 0.0,
+        resumed: Callable[[Connection, int], None] | None = None,
     ) -> None:
         self.name = name
         self.finished_ns = NEVER_NS
@@ -58,6 +61,8 @@ class Connection:
         self._stack = stack
         self._route = route
         self._done = done
+        self._resumed = resumed
+        self.is_stalled = False
         self._round_trips = round_trips
         self._known_rtt_s = known_rtt_s
         self.sender = Sender(size_bytes, stack, control, self._send_data)
@@ -73,6 +78,32 @@ class Connection:
         self._is_accepted = False
         self._timer_ns = self._delay_timer_ns = self._pace_timer_ns = NEVER_NS
 
+    def cut(self) -> None:
+        """The path is cut: all packets under way are lost."""
+        self.epoch += 1
+        self.is_stalled = True
+
+    def close(self) -> None:
+        """Stop for good: nothing more is sent, and what is under way is ignored."""
+        self.epoch += 1
+        self._is_established = self._is_accepted = True
+        self.sender.board.una = self.sender.board.count
+        self.sender.timeout_at_ns = self.receiver.delayed_until_ns = NEVER_NS
+
+    def reroute(self, route: Route) -> None:
+        """Split the same path anew, for packets from now on."""
+        self._route = route
+
+    def _is_late(self, now_ns: int, epoch: int) -> bool:
+        """Return whether a packet that arrives was lost in a cut; the first that was not ends a stall."""
+        if epoch != self.epoch:
+            return True
+        if self.is_stalled:
+            self.is_stalled = False
+            if self._resumed is not None:
+                self._resumed(self, now_ns)
+        return False
+
     # -- handshake ----------------------------------------------------------------------------------------------------
 
     def open(self, now_ns: int, _: object = None) -> None:
@@ -84,13 +115,13 @@ class Connection:
 
     def _request(self, now_ns: int) -> None:
         """Send this round's packet of the handshake, and again if no answer comes."""
-        if self._attempts == self._stack.syn_retries:
+        if self._stack.syn_retries and self._attempts == self._stack.syn_retries:
             self.has_failed = True
             return
         self._engine.carry(
             now_ns, self._route.forward, self._stack.syn_bytes, self._take_request, (self.epoch, self._round, now_ns)
         )
-        wait_ns = to_ns(self._stack.syn_rto_s) << self._attempts
+        wait_ns = to_ns(self._stack.syn_wait_s(self._attempts))
         self._attempts += 1
         self._engine.at(now_ns + wait_ns, self._repeat_request, (self._round, self._attempts))
 
@@ -100,7 +131,7 @@ class Connection:
 
     def _take_request(self, now_ns: int, what: tuple[int, int, int]) -> None:
         epoch, turn, sent_ns = what
-        if epoch != self.epoch or self._is_accepted or turn < self._answered - 1:
+        if self._is_late(now_ns, epoch) or self._is_accepted or turn < self._answered - 1:
             return
         if turn == self._answered:
             self._answered, self._answers = turn + 1, 0
@@ -109,10 +140,10 @@ class Connection:
 
     def _answer(self, now_ns: int) -> None:
         """Answer the last request; whoever answers a SYN repeats it until something follows, with growing pauses."""
-        if self._answers == self._stack.syn_retries:
+        if self._stack.syn_retries and self._answers == self._stack.syn_retries:
             self._answered = 0  # gives up; a SYN that comes later begins anew
             return
-        wait_ns = to_ns(self._stack.syn_rto_s) << self._answers
+        wait_ns = to_ns(self._stack.syn_wait_s(self._answers))
         self._answers += 1
         self._engine.carry(
             now_ns, self._route.back, self._stack.syn_bytes, self._take_answer,
@@ -129,7 +160,7 @@ class Connection:
 
     def _take_answer(self, now_ns: int, what: tuple[int, int, int]) -> None:
         epoch, turn, sent_ns = what
-        if epoch != self.epoch or self._is_established or turn != self._round:
+        if self._is_late(now_ns, epoch) or self._is_established or turn != self._round:
             return
         self._round += 1
         self._attempts = 0
@@ -146,8 +177,9 @@ class Connection:
 
     def _establish(self, now_ns: int, rtt_s: float) -> None:
         self._is_established = True
-        if self.sender.board.count == 0:
-            self._finish(now_ns)
+        if self.sender.board.count == 0 or not self._route.forward:
+            way_ns = sum(pipe.delay_ns for stage in self._route.forward for pipe in stage)
+            self._engine.at(now_ns + way_ns, self._finish_at)
             return
         self.sender.open(now_ns, rtt_s)
         self._arm()
@@ -162,7 +194,7 @@ class Connection:
 
     def _take_data(self, now_ns: int, what: tuple[int, int, int]) -> None:
         epoch, index, sent_ms = what
-        if epoch != self.epoch or self._answered < self._round_trips:
+        if self._is_late(now_ns, epoch) or self._answered < self._round_trips:
             return
         self._is_accepted = True
         receiver = self.receiver
@@ -178,6 +210,9 @@ class Connection:
     def _take_fin(self, now_ns: int, epoch: int) -> None:
         if epoch == self.epoch:
             self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, epoch)
+
+    def _finish_at(self, now_ns: int, _: object) -> None:
+        self._finish(now_ns)
 
     def _finish(self, now_ns: int) -> None:
         self.finished_ns = now_ns
@@ -198,7 +233,7 @@ class Connection:
 
     def _take_ack(self, now_ns: int, what: tuple[int, Ack]) -> None:
         epoch, ack = what
-        if epoch == self.epoch:
+        if not self._is_late(now_ns, epoch):
             self.sender.take(now_ns, ack)
             self._arm()
 

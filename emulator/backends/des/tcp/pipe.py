@@ -24,6 +24,7 @@ class Pipe:
     Attributes:
         name: For messages.
         delay_ns: Propagation delay.
+        jitter_ns: Standard deviation of the delay; packets keep their order.
         loss: Probability that a packet is lost on its way.
         limit: Packets that may wait beside the one being sent.
         carried_bytes: Bytes that were sent (also those then lost).
@@ -33,8 +34,8 @@ class Pipe:
     """
 
     __slots__ = (
-        "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns", "carried_bytes", "delay_ns", "dropped",
-        "feeders", "limit", "loss", "name", "transmitter",
+        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns", "carried_bytes", "delay_ns", "dropped",
+        "feeders", "jitter_ns", "limit", "loss", "name", "transmitter",
     )  # fmt: skip
 
     def __init__(
@@ -60,15 +61,22 @@ class Pipe:
         self._starts: deque[int] = deque()  # when each waiting packet will begin to be sent
         self._sending_ns = 0  # when the packet now being sent began
         self._busy_key = 0
+        self._arrival_ns = 0
         self._tail_ns = 0  # when the last accepted packet begins
         self.set_state(rate_bps, delay_s, loss)
 
-    def set_state(self, rate_bps: float, delay_s: float, loss: float) -> None:
-        """Take a new rate (0: nothing passes), delay and loss; packets that wait leave at the old rate."""
+    def set_state(self, rate_bps: float, delay_s: float, loss: float, jitter_s: float = 0.0) -> None:
+        """Take a new rate (0: nothing passes), delay, loss and jitter; packets that wait leave at the old rate."""
         self._rate_bps = rate_bps
         self._times_ns: dict[int, int] = {}
         self.delay_ns = to_ns(delay_s)
+        self.jitter_ns = to_ns(jitter_s)
         self.loss = loss
+
+    def cut(self, now_ns: int) -> None:
+        """Lose what waits."""
+        self._starts.clear()
+        self.transmitter.free_ns = self._sending_ns = now_ns
 
     def packet_ns(self, size_bytes: int) -> int:
         """Return the time it takes to send a packet."""
@@ -77,6 +85,11 @@ class Pipe:
             time_ns = to_ns(size_bytes * 8 / self._rate_bps) if self._rate_bps > 0 else NEVER_NS
             self._times_ns[size_bytes] = time_ns
         return time_ns
+
+    @property
+    def is_passing(self) -> bool:
+        """True if the pipe has a rate."""
+        return self._rate_bps > 0
 
     @property
     def is_merging(self) -> bool:
@@ -119,7 +132,12 @@ class Pipe:
         self.carried_bytes += size_bytes
         if self.loss and self._draw is not None and self._draw() < self.loss:
             return None
-        return end_ns + self.delay_ns, start_ns, cause_ns, self._busy_key
+        arrival_ns = end_ns + self.delay_ns
+        if self.jitter_ns and self._draw is not None:  # the sum of three uniform draws, scaled to one deviation
+            noise = 2 * (self._draw() + self._draw() + self._draw()) - 3
+            arrival_ns = max(self._arrival_ns, end_ns, arrival_ns + round(noise * self.jitter_ns))
+        self._arrival_ns = arrival_ns
+        return arrival_ns, start_ns, cause_ns, self._busy_key
 
 
 def stages(pipes: Sequence[Pipe]) -> tuple[tuple[Pipe, ...], ...]:

@@ -69,14 +69,16 @@ class Receiver:
             self._out_of_order -= filled
             self._blocks = [block for block in self._blocks if block[1] > self.next_index]
         self._held += 1
-        if self._out_of_order or filled or self._held >= self._stack.ack_every:
-            self.acknowledge(now_ns)
-            if self._stack.closes and self.next_index == self.count and not filled:
-                self.acknowledge(now_ns)  # of the FIN that came with the last segment
-        elif self.next_index == self.count:
+        is_due = self._held >= self._stack.ack_every or self.next_index == self.count
+        if self._out_of_order or filled or is_due:
             self.acknowledge(now_ns)
         elif self.delayed_until_ns == NEVER_NS:
             self.delayed_until_ns = now_ns + to_ns(self._stack.delayed_ack_s)
+
+    @property
+    def arrived(self) -> int:
+        """Segments that have arrived."""
+        return self.next_index + self._out_of_order
 
     def acknowledge(self, now_ns: int) -> None:
         """Send an ACK for all that has arrived."""

@@ -17,6 +17,9 @@ SACK_BLOCKS: Final = 3
 """Most SACK blocks that fit beside a timestamp (RFC 2018)."""
 
 
+MAX_SYN_RTO_S: Final = 120.0
+
+
 @dataclass(frozen=True)
 class Stack:
     """One TCP implementation and the framing below it.
@@ -30,8 +33,9 @@ class Stack:
         min_rto_s: Floor of the retransmission time-out.
         max_rto_s: Ceiling of the doubled time-out.
         floors_variance: The floor applies to ``4 * rttvar`` (Linux), else to the whole time-out (RFC 6298).
-        syn_rto_s: First time-out of a SYN; doubles from there.
-        syn_retries: Times a SYN, or its answer, is sent before that end gives up.
+        syn_rto_s: First time-out of a SYN.
+        syn_linear: Time-outs of a SYN of that length before they double (``tcp_syn_linear_timeouts``).
+        syn_retries: Times a SYN, or its answer, is sent before that end gives up; 0 for never.
         delayed_ack_s: Longest an ACK is held back.
         ack_every: Full segments per ACK in order (RFC 5681 allows 2).
         duplicate_threshold: SACKed segments above a hole that make it lost.
@@ -52,6 +56,7 @@ class Stack:
     max_rto_s: float = 120.0
     floors_variance: bool = True
     syn_rto_s: float = 1.0
+    syn_linear: int = 4
     syn_retries: int = 6
     delayed_ack_s: float = 0.04
     ack_every: int = 2
@@ -73,6 +78,10 @@ class Stack:
         padded = (options + 3) // 4 * 4
         return NETWORK_HEADER_BYTES + TRANSPORT_HEADER_BYTES + padded + self.frame_bytes
 
+    def syn_wait_s(self, sent: int) -> float:
+        """Return how long a SYN that was sent ``sent`` times before waits for its answer."""
+        return min(MAX_SYN_RTO_S, self.syn_rto_s * 2.0 ** min(32, max(0, sent - self.syn_linear)))
+
     @property
     def syn_bytes(self) -> int:
         """Bytes a SYN takes on a link."""
@@ -81,7 +90,7 @@ class Stack:
 
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
-    frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, delayed_ack_s=0.2,
+    frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2,
     rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""
