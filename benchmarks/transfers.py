@@ -6,7 +6,7 @@ through the fluid engine, and prints the relative error of each transfer's compl
 - raw: |model - median| / median;
 - net: what is left of it after twice the median's own standard error, 1.25 (p75 - p25) / 1.349 / sqrt(runs).
 
-The packet-level figure is the median over ``--seeds`` seeded runs where the case has chance in it (loss, start jitter).
+The packet-level figure is the median over ``--seeds`` seeded runs where the case has chance in it (loss, start jitter, BBR).
 Cases run with the reference's own stack (ns-3.37: its framing, time-outs and delayed ACKs). No constant of the model is
 fitted to any of these cases.
 
@@ -116,7 +116,8 @@ def fluid_times(case: dict[str, Any]) -> list[float]:
 
 def run_case(case: dict[str, Any], seeds: int) -> tuple[list[Row], float, int]:
     """Return a case's rows, the CPU seconds of one packet-level run, and its events."""
-    seeds = seeds if case["lossy"] or case["start_jitter_s"] else 1
+    has_chance = case["lossy"] or case["start_jitter_s"] or case["tcp"] == "TcpBbr"  # BBR draws the phase of its cycle
+    seeds = seeds if has_chance else 1
     began = time.process_time()
     outcomes = [simulate(*links_and_flows(case, seed), seed=seed, stack=NS3_STACK) for seed in range(1, seeds + 1)]
     cpu_s = (time.process_time() - began) / seeds

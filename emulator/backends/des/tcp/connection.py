@@ -11,6 +11,7 @@ from emulator.backends.des.tcp.engine import Engine, Stages
 from emulator.backends.des.tcp.receiver import Ack, Receiver
 from emulator.backends.des.tcp.sender import Sender
 from emulator.backends.des.tcp.stack import Stack
+from emulator.backends.des.tcp.state import WINDOW_LIMIT_BYTES
 
 
 class Route(NamedTuple):
@@ -160,7 +161,12 @@ class Connection:
 
     def _take_answer(self, now_ns: int, what: tuple[int, int, int]) -> None:
         epoch, turn, sent_ns = what
-        if self._is_late(now_ns, epoch) or self._is_established or turn != self._round:
+        if self._is_late(now_ns, epoch):
+            return
+        if self._is_established and self._stack.repeated_answer_resets:
+            self.sender.cwnd = self._stack.initial_window * self._stack.mss_bytes
+            self.sender.ssthresh = WINDOW_LIMIT_BYTES
+        if self._is_established or turn != self._round:
             return
         self._round += 1
         self._attempts = 0
@@ -204,12 +210,13 @@ class Connection:
             self._engine.at(self._delay_timer_ns, self._delayed_ack)
         if receiver.next_index == receiver.count and self.finished_ns == NEVER_NS:
             if self._stack.closes:
-                self._engine.carry(now_ns, self._route.back, self._stack.ack_bytes(0), self._take_fin, self.epoch)
+                fin = (self.epoch, receiver.last_ack())
+                self._engine.carry(now_ns, self._route.back, self._stack.ack_bytes(0), self._take_fin, fin)
             self._finish(now_ns)
 
-    def _take_fin(self, now_ns: int, epoch: int) -> None:
-        if epoch == self.epoch:
-            self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, epoch)
+    def _take_fin(self, now_ns: int, what: tuple[int, Ack]) -> None:
+        self._take_ack(now_ns, what)
+        self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, what[0])
 
     def _finish_at(self, now_ns: int, _: object) -> None:
         self._finish(now_ns)

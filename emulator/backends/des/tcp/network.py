@@ -212,7 +212,7 @@ class PacketNetwork:
         size_bytes, board = self._stack.data_bytes(self._stack.mss_bytes), flow.sender.board
         unsent_ns = max(pipe.packet_ns(size_bytes) for pipe in path) * max(0, board.count - board.nxt - 1)
         missing = board.count - flow.receiver.arrived
-        return now_ns + max(unsent_ns, path[-1].packet_ns(size_bytes) * max(0, missing - 1))
+        return now_ns + max(unsent_ns, path[-1].packet_ns(size_bytes) * max(0, missing - 2))
 
     def _catch_up(self, now_s: float) -> None:
         if now_s < self._now_s - TICK_S:

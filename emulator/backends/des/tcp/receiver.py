@@ -70,6 +70,8 @@ class Receiver:
             self._blocks = [block for block in self._blocks if block[1] > self.next_index]
         self._held += 1
         is_due = self._held >= self._stack.ack_every or self.next_index == self.count
+        if filled and self.next_index == self.count and self._stack.closes:
+            return  # the FIN that follows acknowledges it
         if self._out_of_order or filled or is_due:
             self.acknowledge(now_ns)
         elif self.delayed_until_ns == NEVER_NS:
@@ -87,6 +89,10 @@ class Receiver:
         if self.next_index > self._highest_acked:
             self._highest_acked = self.next_index
         self._send(now_ns, Ack(self.next_index, tuple(self._blocks[:SACK_BLOCKS]), self._echo_ms))
+
+    def last_ack(self) -> Ack:
+        """Return the acknowledgement a FIN carries."""
+        return Ack(self.next_index, (), self._echo_ms)
 
     def _remember(self, first: int, past: int) -> None:
         """Put the block with the newest segment first and join it with its neighbours."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -114,7 +114,7 @@ def simulate(
     for flow, (forward, back) in sorted(zip(flows, routes, strict=True), key=lambda pair: pair[0].name):
         connection = Connection(
             flow.name, flow.size_bytes, Route(stages(forward), stages(back)), engine=engine, stack=stack,
-            control=make(flow.control, random.Random(derive_seed(seed, "control")).random),
+            control=make(flow.control, _choices(flow.name, seed, stack)),
             done=lambda connection, _: waiting.discard(connection.name), round_trips=flow.round_trips,
         )  # fmt: skip
         connections.append(connection)
@@ -128,6 +128,11 @@ def simulate(
         {key: pipe.carried_bytes for key, pipe in pipes.items()},
         {key: pipe.dropped for key, pipe in pipes.items()}, to_s(engine.now_ns),
     )  # fmt: skip
+
+
+def _choices(flow: str, seed: int, stack: Stack) -> Callable[[], float]:
+    """Return the random stream of a flow's congestion control."""
+    return random.Random(derive_seed(seed, "control", "" if stack.shares_choices else flow)).random
 
 
 def _pipes(links: Iterable[LinkSpec], seed: int) -> dict[tuple[str, Direction], Pipe]:

@@ -45,6 +45,8 @@ class Stack:
         receive_window_bytes: Largest window the receiver announces.
         wraps_at_32_bits: Products in proportional rate reduction overflow as in ns-3.37, which starves recoveries from
             windows above some 64 KB.
+        repeated_answer_resets: A repeated SYN-ACK puts the window back to the initial one (ns-3.37).
+        shares_choices: All BBR flows draw the same phases (ns-3.37).
         closes: The connection is closed behind the transfer (a FIN and its ACK), else kept open.
         clock_s: Granularity of the time-out's variance term.
     """
@@ -65,6 +67,8 @@ class Stack:
     data_retries: int = 15
     receive_window_bytes: int = 16 << 20
     wraps_at_32_bits: bool = False
+    repeated_answer_resets: bool = False
+    shares_choices: bool = False
     closes: bool = False
     clock_s: float = 0.001
 
@@ -91,6 +95,7 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2,
-    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, closes=True,
+    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True, shares_choices=True,
+    closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""
