@@ -29,7 +29,7 @@ class Receiver:
     """
 
     __slots__ = (
-        "_arrived", "_blocks", "_echo_ms", "_held", "_highest_acked", "_highest_ms", "_out_of_order", "_send",
+        "_arrived", "_blocks", "_echo_ms", "_held", "_highest_acked", "_highest_ms", "_out_of_order", "_quick_left", "_send",
         "_stack", "count", "delayed_until_ns", "next_index",
     )  # fmt: skip
 
@@ -41,7 +41,8 @@ class Receiver:
         self._send = send
         self._arrived = bytearray(count)
         self._out_of_order = 0
-        self._held = stack.ack_every  # the first segment is acknowledged at once
+        self._held = 0
+        self._quick_left = stack.quick_acks
         self._echo_ms = 0
         self._highest_ms = 0
         self._highest_acked = 0
@@ -69,7 +70,8 @@ class Receiver:
             self._out_of_order -= filled
             self._blocks = [block for block in self._blocks if block[1] > self.next_index]
         self._held += 1
-        is_due = self._held >= self._stack.ack_every or self.next_index == self.count
+        self._quick_left -= 1
+        is_due = self._held >= self._stack.ack_every or self._quick_left >= 0 or self.next_index == self.count
         if filled and self.next_index == self.count and self._stack.closes:
             return  # the FIN that follows acknowledges it
         if self._out_of_order or filled or is_due:
