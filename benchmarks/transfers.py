@@ -181,7 +181,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
     cases = json.loads(Path(options.reference).read_text())[: options.limit]
-    print(f"{options.reference}: {len(cases)} cases, {options.seeds} seeds, {os.cpu_count()} cores, {options.jobs} jobs")
+    print(
+        f"{options.reference}: {len(cases)} cases, {options.seeds} seeds, {os.cpu_count()} cores, {options.jobs} jobs"
+    )
     with ProcessPoolExecutor(options.jobs) as pool:
         results = list(pool.map(run_case, cases, [options.seeds] * len(cases)))
     rows = [row for result in results for row in result[0]]

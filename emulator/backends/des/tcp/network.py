@@ -310,4 +310,3 @@ class PacketNetwork:
         if is_new:
             for flow_id, flow in self._flows.items():
                 flow.reroute(self._route(self._hops[flow_id]))
-

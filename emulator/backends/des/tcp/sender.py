@@ -38,9 +38,7 @@ class Sender(SocketState):
         "_unsampled", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns", "timeouts",
     )  # fmt: skip
 
-    def __init__(
-        self, size_bytes: int, stack: Stack, control: Control, send: Callable[[int, int, int], None]
-    ) -> None:
+    def __init__(self, size_bytes: int, stack: Stack, control: Control, send: Callable[[int, int, int], None]) -> None:
         super().__init__(stack)
         self.board = Scoreboard(size_bytes, stack.mss_bytes, stack.duplicate_threshold)
         self.timeout_at_ns = NEVER_NS
@@ -246,9 +244,7 @@ class Sender(SocketState):
         self._retries_left = self.stack.data_retries
         self._is_first_partial = False
 
-    def _advance(
-        self, now_ns: int, acknowledged: int, segments: int, held_duplicates: int, is_duplicate: bool
-    ) -> None:
+    def _advance(self, now_ns: int, acknowledged: int, segments: int, held_duplicates: int, is_duplicate: bool) -> None:
         """An ACK that ends recovery, or comes outside of it."""
         phase = self.phase
         if phase == OPEN:
