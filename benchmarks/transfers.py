@@ -1,16 +1,16 @@
 """How close the transfer models come to packet-level reference times.
 
 Runs every case of a reference file (ns-3; trees of links, see the file's own notes) through the packet-level model and
-through the fluid engine, and prints the relative error of each transfer's completion time against the reference's median:
+through the fluid engine, and prints each transfer's relative error against the reference's median completion time:
 
 - raw: |model - median| / median;
 - net: what is left of it after twice the median's own standard error, 1.25 (p75 - p25) / 1.349 / sqrt(runs).
 
-The packet-level figure is the median over ``--seeds`` seeded runs where the case has chance in it (loss, start jitter, BBR).
-Cases run with the reference's own stack (ns-3.37: its framing, time-outs and delayed ACKs). No constant of the model is
+The packet-level figure is the median over ``--seeds`` seeded runs where the case has chance in it (loss, start jitter,
+BBR); the random numbers are not the reference's. Cases run with the reference's own stack (ns-3.37: its framing, time-outs and delayed ACKs). No constant of the model is
 fitted to any of these cases.
 
-Usage: python benchmarks/transfers.py --reference FILE.json [--seeds 9] [--limit N] [--jobs 2]
+Usage: python benchmarks/transfers.py --reference FILE.json [--seeds 15] [--limit N] [--jobs 2]
 The last line is one JSON object with the figures as fractions.
 """
 
@@ -56,9 +56,11 @@ class Row:
     noise_s: float
 
     def raw(self, model_s: float) -> float:
+        """Return the relative error of a time."""
         return abs(model_s - self.reference_s) / self.reference_s
 
     def net(self, model_s: float) -> float:
+        """Return the relative error beyond the reference's sampling noise."""
         return max(0.0, abs(model_s - self.reference_s) - 2 * self.noise_s) / self.reference_s
 
 
@@ -176,7 +178,7 @@ def loss_free(rows: list[Row]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", required=True, help="reference times, as JSON")
-    parser.add_argument("--seeds", type=int, default=9, help="packet-level runs per case with chance in it")
+    parser.add_argument("--seeds", type=int, default=15, help="packet-level runs per case with chance in it")
     parser.add_argument("--limit", type=int, default=None, help="only the first so many cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()

@@ -1,8 +1,9 @@
-"""The packet-level model behind the calls of the fluid engine: transfers start, links change and fail while time goes on.
+"""The packet-level model behind the fluid engine's calls: transfers start, links change and fail as time goes on.
 
-Same calls as ``emulator.backends.des.network.Network``. Sizes are payload bytes, bytes on links IP bytes (headers, ACKs and
-retransmissions included). Left out: that packets past a link survive its cut (all packets of the transfers that cross
-it are lost), and a background stream's own queueing (it takes its rate off the link).
+Same calls as ``emulator.backends.des.network.Network``. Sizes are payload bytes, bytes on links IP bytes (headers, ACKs
+and retransmissions included). Left out: that packets past a link survive its cut (all packets of the transfers that
+cross it are lost), a background stream's own queueing (it takes its rate off the link), and that a change of rate also
+changes when the packets leave that wait.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class PacketNetwork:
     ) -> None:
         """Begin a transfer along ``hops``, from sender to receiver.
 
-        It waits ``extra_latency_s``, exchanges ``extra_rtts`` small packets (a fraction is waited for), and sends in slow
-        start from ``initial_window`` segments. It is finished when the last byte has arrived.
+        It waits ``extra_latency_s``, exchanges ``extra_rtts`` small packets (a fraction is waited for), and sends in
+        slow start from ``initial_window`` segments. It is finished when the last byte has arrived.
 
         Raises:
             ValueError: The id is in use, the size is negative, or a hop names an unknown link.
@@ -102,8 +103,8 @@ class PacketNetwork:
         draw = random.Random(derive_seed(self._seed, "control", flow_id)).random
         flow = Connection(
             flow_id, ceil(size_bytes), self._route(path), engine=self._engine, stack=self._stack,
-            control=make(control or self._control, draw), done=self._finished, round_trips=int(extra_rtts) if path else 0,
-            known_rtt_s=rtt_s, resumed=self._resumed,
+            control=make(control or self._control, draw), done=self._finished,
+            round_trips=int(extra_rtts) if path else 0, known_rtt_s=rtt_s, resumed=self._resumed,
         )  # fmt: skip
         flow.sender.cwnd = max(1, int(initial_window)) * self._stack.mss_bytes
         self._flows[flow_id], self._hops[flow_id] = flow, path
@@ -151,7 +152,7 @@ class PacketNetwork:
         self._changed(medium)
 
     def take_loads(self, now_s: float) -> list[tuple[str, Direction, float]]:
-        """Return the IP bytes each link and direction carried since the last call, background included, where above 0."""
+        """Return the IP bytes each link and direction carried since the last call, with background, where above 0."""
         self._run(now_s)
         loads: list[tuple[str, Direction, float]] = []
         for (name, direction), pipe in self._pipes.items():

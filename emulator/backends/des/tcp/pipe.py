@@ -34,8 +34,8 @@ class Pipe:
     """
 
     __slots__ = (
-        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns", "carried_bytes", "delay_ns", "dropped",
-        "feeders", "jitter_ns", "limit", "loss", "name", "transmitter",
+        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns",
+        "carried_bytes", "delay_ns", "dropped", "feeders", "jitter_ns", "limit", "loss", "name", "transmitter",
     )  # fmt: skip
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Delivery rate samples (draft-cheng-iccrg-delivery-rate-estimation), in the arithmetic of ns-3.37's tcp-rate-ops.cc."""
+"""Delivery rate samples (draft-cheng-iccrg-delivery-rate-estimation), as ns-3.37's tcp-rate-ops.cc takes them."""
 
 from __future__ import annotations
 

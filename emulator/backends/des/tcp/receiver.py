@@ -1,4 +1,4 @@
-"""The receiving end of one transfer: reassembly, delayed ACKs (RFC 5681), SACK blocks (RFC 2018), timestamps (RFC 7323)."""
+"""The receiving end: reassembly, delayed ACKs (RFC 5681), SACK blocks (RFC 2018), timestamps (RFC 7323)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT_BLOCKS = 4
 
 
 class Ack(NamedTuple):
-    """An ACK: all below ``next_index`` has arrived, and the segments in ``blocks``; ``echo_ms`` is the sender's clock."""
+    """An ACK: all below ``next_index`` has arrived, and what is in ``blocks``; ``echo_ms`` is the sender's clock."""
 
     next_index: int
     blocks: tuple[tuple[int, int], ...]
@@ -29,8 +29,8 @@ class Receiver:
     """
 
     __slots__ = (
-        "_arrived", "_blocks", "_echo_ms", "_held", "_highest_acked", "_highest_ms", "_out_of_order", "_quick_left", "_send",
-        "_stack", "count", "delayed_until_ns", "next_index",
+        "_arrived", "_blocks", "_echo_ms", "_held", "_highest_acked", "_highest_ms", "_out_of_order", "_quick_left",
+        "_send", "_stack", "count", "delayed_until_ns", "next_index",
     )  # fmt: skip
 
     def __init__(self, count: int, stack: Stack, send: Callable[[int, Ack], None]) -> None:

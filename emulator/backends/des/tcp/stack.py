@@ -38,7 +38,7 @@ class Stack:
         syn_retries: Times a SYN, or its answer, is sent before that end gives up; 0 for never.
         delayed_ack_s: Longest an ACK is held back.
         ack_every: Full segments per ACK in order (RFC 5681 allows 2).
-        quick_acks: Segments at the start that are acknowledged one by one (Linux's quick-ACK mode; ns-3 does the first).
+        quick_acks: Segments at the start that are acknowledged one by one (Linux's quick-ACK mode; ns-3: the first).
         duplicate_threshold: SACKed segments above a hole that make it lost.
         rearms_each_partial_ack: Every partial ACK restarts the time-out (Linux); else only the first of a recovery
             does (RFC 6582's impatient variant, ns-3).
@@ -97,7 +97,7 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2, quick_acks=1,
-    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True, shares_choices=True,
-    closes=True,
+    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True,
+    shares_choices=True, closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""

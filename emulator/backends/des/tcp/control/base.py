@@ -1,4 +1,4 @@
-"""What every congestion control answers to; the methods do nothing here, so that each control states only what it does."""
+"""What every congestion control answers to; most does nothing here, so that each control states only what it does."""
 
 from __future__ import annotations
 
