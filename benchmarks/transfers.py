@@ -7,8 +7,8 @@ through the fluid engine, and prints each transfer's relative error against the 
 - net: what is left of it after twice the median's own standard error, 1.25 (p75 - p25) / 1.349 / sqrt(runs).
 
 The packet-level figure is the median over ``--seeds`` seeded runs where the case has chance in it (loss, start jitter,
-BBR); the random numbers are not the reference's. Cases run with the reference's own stack (ns-3.37: its framing, time-outs and delayed ACKs). No constant of the model is
-fitted to any of these cases.
+BBR); the random numbers are not the reference's. Cases run with the reference's own stack (ns-3.37: its framing,
+time-outs and delayed ACKs). No constant of the model is fitted to any of these cases.
 
 Usage: python benchmarks/transfers.py --reference FILE.json [--seeds 15] [--limit N] [--jobs 2]
 The last line is one JSON object with the figures as fractions.

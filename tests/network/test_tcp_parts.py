@@ -11,8 +11,11 @@ from emulator.backends.des.tcp.pipe import Pipe, stages
 from emulator.backends.des.tcp.receiver import Ack, Receiver
 from emulator.backends.des.tcp.rtt import RttEstimator
 from emulator.backends.des.tcp.scoreboard import Scoreboard
+from emulator.backends.des.tcp.simulate import FlowSpec, LinkSpec, simulate
 from emulator.backends.des.tcp.stack import LINUX_STACK, NS3_STACK
 from emulator.backends.des.tcp.state import SocketState
+from emulator.backends.des.tcp.tier import choose, estimate_events
+from emulator.plan import Hop
 
 MSS = 1448
 
@@ -147,3 +150,17 @@ def test_a_windowed_maximum_forgets() -> None:
     for time, value in enumerate([50, 40, 30, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20]):
         best.update(value, time)
     assert best.best < 50
+
+
+def test_the_tier_follows_the_budget_and_says_why() -> None:
+    assert choose([(1e6, 3)] * 10).tier == "packet"
+    few = choose([(1e9, 3)], budget_events=10_000)
+    assert few.tier == "fluid"
+    assert str(few.events) in few.reason
+    assert choose([(1e9, 3)], wanted="packet", budget_events=1).tier == "packet"
+
+
+def test_the_estimate_bounds_the_events() -> None:
+    links = [LinkSpec(name, 1e6, 1e6, 0.01, queue_packets=10_000) for name in "abc"]
+    flow = FlowSpec("x", tuple(Hop(name, "up") for name in "abc"), 1_000_000)
+    assert simulate(links, [flow], seed=1).events <= estimate_events(1_000_000, 3)
