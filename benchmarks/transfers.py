@@ -10,7 +10,7 @@ The packet-level figure is the median over ``--seeds`` seeded runs where the cas
 BBR); the random numbers are not the reference's. Cases run with the reference's own stack (ns-3.37: its framing,
 time-outs and delayed ACKs). No constant of the model is fitted to any of these cases.
 
-Usage: python benchmarks/transfers.py --reference FILE.json [--seeds 15] [--limit N] [--jobs 2]
+Usage: python benchmarks/transfers.py --reference FILE.json [--seeds 25] [--limit N] [--jobs 2]
 The last line is one JSON object with the figures as fractions.
 """
 
@@ -178,7 +178,7 @@ def loss_free(rows: list[Row]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", required=True, help="reference times, as JSON")
-    parser.add_argument("--seeds", type=int, default=15, help="packet-level runs per case with chance in it")
+    parser.add_argument("--seeds", type=int, default=25, help="packet-level runs per case with chance in it")
     parser.add_argument("--limit", type=int, default=None, help="only the first so many cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
