@@ -1,0 +1,154 @@
+"""One direction of a link: a drop-tail FIFO queue, a transmitter, random loss and a propagation delay."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from emulator.backends.des.tcp.clock import NEVER_NS, to_ns
+
+
+class Transmitter:
+    """What sends: its own for each direction of a link, shared by both on a half-duplex medium."""
+
+    __slots__ = ("free_ns", "is_shared")
+
+    def __init__(self, is_shared: bool = False) -> None:
+        self.free_ns = 0
+        self.is_shared = is_shared
+
+
+class Pipe:
+    """A directed link. ``carry`` must be called in order of arrival times.
+
+    Attributes:
+        name: For messages.
+        delay_ns: Propagation delay.
+        jitter_ns: Standard deviation of the delay; packets keep their order.
+        loss: Probability that a packet is lost on its way.
+        limit: Packets that may wait beside the one being sent.
+        carried_bytes: Bytes that were sent (also those then lost).
+        dropped: Packets the queue refused.
+        feeders: What hands packets to this pipe: other pipes, or None for a sender at its head.
+        transmitter: What sends.
+    """
+
+    __slots__ = (
+        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns",
+        "carried_bytes", "delay_ns", "dropped", "feeders", "jitter_ns", "limit", "loss", "name", "transmitter",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        rate_bps: float,
+        delay_s: float,
+        *,
+        loss: float = 0.0,
+        limit: float = 1000,
+        draw: Callable[[], float] | None = None,
+        transmitter: Transmitter | None = None,
+    ) -> None:
+        if loss > 0 and draw is None:
+            raise ValueError(f"pipe {name!r} loses packets and needs a random stream")
+        self.name = name
+        self.limit = limit
+        self.carried_bytes = 0
+        self.dropped = 0
+        self.feeders: set[Pipe | None] = set()
+        self.transmitter = transmitter or Transmitter()
+        self._draw = draw
+        self._starts: deque[int] = deque()  # when each waiting packet will begin to be sent
+        self._sending_ns = 0  # when the packet now being sent began
+        self._busy_key = 0
+        self._arrival_ns = 0
+        self._tail_ns = 0  # when the last accepted packet begins
+        self.set_state(rate_bps, delay_s, loss)
+
+    def set_state(self, rate_bps: float, delay_s: float, loss: float, jitter_s: float = 0.0) -> None:
+        """Take a new rate (0: nothing passes), delay, loss and jitter; packets that wait leave at the old rate."""
+        self._rate_bps = rate_bps
+        self._times_ns: dict[int, int] = {}
+        self.delay_ns = to_ns(delay_s)
+        self.jitter_ns = to_ns(jitter_s)
+        self.loss = loss
+
+    def cut(self, now_ns: int) -> None:
+        """Lose what waits."""
+        self._starts.clear()
+        self.transmitter.free_ns = self._sending_ns = now_ns
+
+    def packet_ns(self, size_bytes: int) -> int:
+        """Return the time it takes to send a packet."""
+        time_ns = self._times_ns.get(size_bytes)
+        if time_ns is None:
+            time_ns = to_ns(size_bytes * 8 / self._rate_bps) if self._rate_bps > 0 else NEVER_NS
+            self._times_ns[size_bytes] = time_ns
+        return time_ns
+
+    @property
+    def is_passing(self) -> bool:
+        """True if the pipe has a rate."""
+        return self._rate_bps > 0
+
+    @property
+    def is_merging(self) -> bool:
+        """True if packets from several places meet here, so that each must be handed over at its time of arrival."""
+        return self.transmitter.is_shared or len(self.feeders) != 1 or None in self.feeders
+
+    def carry(self, arrival_ns: int, since_ns: int, size_bytes: int) -> tuple[int, int, int, int] | None:
+        """Queue and send a packet that arrives at ``arrival_ns``, an event scheduled at ``since_ns``.
+
+        Returns:
+            When it reaches the far end, when its transmission begins, when what makes it begin was scheduled, and a
+            number that orders the busy periods of several pipes; None if it is lost. The last three order events at
+            equal times (see ``Engine``).
+        """
+        if self._rate_bps <= 0:
+            self.dropped += 1
+            return None
+        starts = self._starts
+        while starts:
+            first_ns = starts[0]
+            if first_ns > arrival_ns or (first_ns == arrival_ns and since_ns < self._sending_ns):
+                break
+            self._sending_ns = starts.popleft()
+        transmitter = self.transmitter
+        start_ns, cause_ns = transmitter.free_ns, self._tail_ns
+        if start_ns > arrival_ns or starts:
+            if len(starts) >= self.limit:
+                self.dropped += 1
+                return None
+            starts.append(start_ns)
+        else:
+            if start_ns < arrival_ns or since_ns >= self._sending_ns:
+                start_ns, cause_ns = arrival_ns, since_ns
+                overtakes = since_ns < start_ns - self.packet_ns(size_bytes)
+                self._busy_key = -start_ns if overtakes else start_ns
+            self._sending_ns = start_ns
+        self._tail_ns = start_ns
+        end_ns = start_ns + self.packet_ns(size_bytes)
+        transmitter.free_ns = end_ns
+        self.carried_bytes += size_bytes
+        if self.loss and self._draw is not None and self._draw() < self.loss:
+            return None
+        arrival_ns = end_ns + self.delay_ns
+        if self.jitter_ns and self._draw is not None:  # the sum of three uniform draws, scaled to one deviation
+            noise = 2 * (self._draw() + self._draw() + self._draw()) - 3
+            arrival_ns = max(self._arrival_ns, end_ns, arrival_ns + round(noise * self.jitter_ns))
+        self._arrival_ns = arrival_ns
+        return arrival_ns, start_ns, cause_ns, self._busy_key
+
+
+def stages(pipes: Sequence[Pipe]) -> tuple[tuple[Pipe, ...], ...]:
+    """Split a path where packets of several origins meet.
+
+    Within a stage every pipe is fed by the one before alone and keeps its order, so that a packet's whole way through
+    it is known when it enters: one event for a stage instead of one for each link.
+    """
+    split: list[list[Pipe]] = []
+    for position, pipe in enumerate(pipes):
+        if position == 0 or pipe.is_merging:
+            split.append([])
+        split[-1].append(pipe)
+    return tuple(tuple(stage) for stage in split)

@@ -1,0 +1,334 @@
+"""The sending end of one transfer: ACK processing, loss recovery, retransmission time-outs, pacing.
+
+SACK recovery follows RFC 6675 with proportional rate reduction (RFC 6937, slow-start bound) in the order of ns-3.37's
+tcp-socket-base.cc. Left out: ECN, tail-loss probes, RACK, undo of spurious time-outs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import ceil
+
+from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns, to_s
+from emulator.backends.des.tcp.control import Control
+from emulator.backends.des.tcp.rate import RateSampler
+from emulator.backends.des.tcp.receiver import Ack
+from emulator.backends.des.tcp.scoreboard import Scoreboard
+from emulator.backends.des.tcp.stack import Stack
+from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, WINDOW_LIMIT_BYTES, SocketState
+
+
+class Sender(SocketState):
+    """One connection's sender, from the moment it is established.
+
+    It is told the time with every call. ``timeout_at_ns`` and ``pace_at_ns`` say when ``time_out`` and ``send_pending``
+    are next due; its owner keeps the clock.
+
+    Attributes:
+        board: The scoreboard.
+        timeout_at_ns: When the retransmission timer fires; ``NEVER_NS`` if it is not running.
+        pace_at_ns: Before this nothing may leave, where the control paces.
+        has_given_up: Too many time-outs in a row.
+    """
+
+    __slots__ = (
+        "_control", "_deliver_from", "_duplicates", "_is_first_partial", "_is_retransmission_acked", "_prr_delivered",
+        "_prr_flight", "_prr_sent", "_recover", "_recover_active", "_retries_left", "_rto_ns", "_sampler", "_send",
+        "_unsampled", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns", "timeouts",
+    )  # fmt: skip
+
+    def __init__(self, size_bytes: int, stack: Stack, control: Control, send: Callable[[int, int, int], None]) -> None:
+        super().__init__(stack)
+        self.board = Scoreboard(size_bytes, stack.mss_bytes, stack.duplicate_threshold)
+        self.timeout_at_ns = NEVER_NS
+        self.pace_at_ns = 0
+        self.has_given_up = False
+        self.timeouts = 0
+        self._send = send
+        self._control = control
+        self._sampler = RateSampler(self.board.count) if control.rules_window else None
+        self._recover = 0
+        self._recover_active = False
+        self._duplicates = 0
+        self._is_first_partial = True
+        self._is_retransmission_acked = False
+        self._prr_delivered = self._prr_flight = self._prr_sent = 0
+        self._retries_left = stack.data_retries
+        self._rto_ns = to_ns(stack.syn_rto_s)
+        self._unsampled: deque[int] = deque()  # first transmissions whose RTT was not taken
+        self._was_resent = bytearray(self.board.count)
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def open(self, now_ns: int, rtt_s: float) -> None:
+        """Begin to send; the handshake measured ``rtt_s``."""
+        self.rtt.add(rtt_s)
+        self._rto_ns = to_ns(self.rtt.timeout_s())
+        self._control.opened(self, to_s(now_ns))
+        self.send_pending(now_ns)
+
+    def take(self, now_ns: int, ack: Ack) -> None:
+        """Process an ACK and send what it allows."""
+        board = self.board
+        acknowledged = ack.next_index
+        self._measure(now_ns, acknowledged, ack.echo_ms)
+        if acknowledged < board.una:
+            return
+        prior_lost, prior_flight = board.lost_bytes, board.in_flight()
+        delivered_before = self._sampler.delivered_bytes if self._sampler else 0
+        fresh = board.sack(ack.blocks) if ack.blocks else []
+        delivered = self._count_sacked(fresh, now_ns)
+        before = board.una
+        if acknowledged > before:
+            delivered += self._discard(now_ns, acknowledged)
+        if self._sampler:
+            delivered = self._sampler.delivered_bytes - delivered_before
+        self.newly_delivered = delivered
+        self.flight = board.in_flight()
+        self._process(now_ns, acknowledged, before, bool(fresh), delivered)
+        self._is_retransmission_acked = False
+        if self._sampler:
+            lost = abs(board.lost_bytes - prior_lost)
+            sample = self._sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
+            self._control.control(self, sample, self._sampler.delivered_bytes, to_s(now_ns))
+        self.send_pending(now_ns)
+
+    def time_out(self, now_ns: int) -> None:
+        """The retransmission timer fired: all is lost, start again with one segment (RFC 5681, 6298)."""
+        self.timeout_at_ns = NEVER_NS
+        board = self.board
+        if board.una >= board.count:
+            return
+        if self.stack.data_retries and self._retries_left == 0:
+            self.has_given_up = True
+            return
+        self._retries_left -= 1
+        self.timeouts += 1
+        self._duplicates = 0
+        board.time_out()
+        self._recover, self._recover_active = board.nxt, True
+        self._rto_ns = min(2 * self._rto_ns, to_ns(self.stack.max_rto_s))
+        self._unsampled.clear()
+        self.ssthresh = self._control.reduce(self)
+        self._control.timed_out(self, to_s(now_ns))
+        self.phase = LOSS
+        self.cwnd = self.mss
+        self.pace_at_ns = 0
+        self.send_pending(now_ns)
+
+    def send_pending(self, now_ns: int) -> None:
+        """Send as much as the windows and the pacing allow (RFC 6675, step C)."""
+        board, mss = self.board, self.mss
+        if board.una >= board.count:
+            return
+        window = min(self.cwnd, self.stack.receive_window_bytes)
+        paces = self._control.rules_window
+        while True:
+            self.flight = flight = board.in_flight()
+            available = window - flight
+            if available <= 0 or (paces and now_ns < self.pace_at_ns and self._is_pacing()):
+                return
+            if self.phase == OPEN and board.nxt == board.count:
+                return
+            index = board.next_lost()
+            if index < 0:
+                if board.nxt < board.count:
+                    index = board.nxt
+                elif self.phase != RECOVERY or (index := board.next_doubtful()) < 0:
+                    return
+            if available < mss and board.total_bytes - index * mss > available:
+                return
+            if flight == 0:
+                self._control.restarted(self, to_s(now_ns))
+            size = self._transmit(now_ns, index)
+            if paces and now_ns >= self.pace_at_ns and self._is_pacing():
+                self.pace_at_ns = now_ns + to_ns(size * 8 / self.pacing_bps)
+                return
+
+    # -- ACKs ---------------------------------------------------------------------------------------------------------
+
+    def _measure(self, now_ns: int, acknowledged: int, echo_ms: int) -> None:
+        """Take an RTT sample in whole milliseconds, unless the oldest segment covered was sent twice."""
+        unsampled = self._unsampled
+        if not unsampled or acknowledged <= unsampled[0]:
+            return
+        if not self._was_resent[unsampled[0]]:
+            sample_ms = now_ns // MILLISECOND_NS - echo_ms
+            self.rtt.add(sample_ms / 1000 if sample_ms > 0 else 1e-6)
+            self._rto_ns = to_ns(self.rtt.timeout_s())
+        while unsampled and unsampled[0] < acknowledged:
+            unsampled.popleft()
+
+    def _count_sacked(self, fresh: list[int], now_ns: int) -> int:
+        if self._sampler:
+            for index in fresh:
+                self._sampler.delivered(index, self.board.size(index), to_s(now_ns))
+        return sum(self.board.size(index) for index in fresh)
+
+    def _discard(self, now_ns: int, acknowledged: int) -> int:
+        board = self.board
+        before = board.una
+        is_partial = acknowledged < self._recover and self.phase == RECOVERY
+        delivered, indices, was_retransmitted = board.acknowledge(acknowledged)
+        self._is_retransmission_acked = is_partial and was_retransmitted
+        if self._sampler:
+            for index in indices or range(before, acknowledged):
+                self._sampler.delivered(index, board.size(index), to_s(now_ns))
+        return delivered
+
+    def _process(self, now_ns: int, acknowledged: int, before: int, is_duplicate: bool, delivered: int) -> None:
+        """Act on an ACK after the scoreboard was brought up to date (RFC 6675, steps A and B)."""
+        held_duplicates = self._duplicates
+        self.last_acked = acknowledged
+        if is_duplicate:
+            self._take_duplicate(now_ns, delivered)
+        if acknowledged == before:
+            if acknowledged < self.board.nxt:
+                self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            return
+        segments = acknowledged - before
+        if not is_duplicate:
+            self._duplicates = 0
+        if acknowledged < self._recover and self.phase == RECOVERY:
+            self._take_partial(now_ns, delivered)
+        elif acknowledged < self._recover and self.phase == LOSS:
+            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            self._control.grow(self, segments, to_s(now_ns))
+            self._rearm(now_ns)
+        else:
+            self._advance(now_ns, acknowledged, segments, held_duplicates, is_duplicate)
+
+    def _take_duplicate(self, now_ns: int, delivered: int) -> None:
+        """An ACK SACKed something new."""
+        if self.phase == LOSS:
+            return
+        if self.phase == RECOVERY:
+            if not self._control.rules_window:
+                self._reduce_rate(delivered)
+            return
+        self._duplicates += 1
+        self.phase = DISORDER
+        board = self.board
+        may_enter = board.una >= self._recover or not self._recover_active
+        is_due = self._duplicates == self.stack.duplicate_threshold and may_enter
+        if is_due or board.is_lost_above(board.una + 1):
+            self._enter_recovery(now_ns, delivered)
+
+    def _enter_recovery(self, now_ns: int, delivered: int) -> None:
+        board = self.board
+        if board.una < board.nxt and not board.is_head_lost():
+            board.lose_head()
+        self._recover, self._recover_active = board.nxt, True
+        self._control.entered_recovery(self)
+        self.phase = RECOVERY
+        self.flight = board.in_flight()
+        self.ssthresh = self._control.reduce(self)
+        if not self._control.rules_window:
+            self._prr_sent = self._prr_delivered = 0
+            self._prr_flight = board.offset(board.nxt) - board.una * self.mss
+            self._reduce_rate(delivered)
+        self._retransmit(now_ns)
+
+    def _take_partial(self, now_ns: int, delivered: int) -> None:
+        """An ACK of part of what was outstanding when recovery began."""
+        board = self.board
+        if not self._control.rules_window:
+            self._reduce_rate(delivered)
+        is_full = board.una < board.count - 1 or board.last_bytes == self.mss
+        if not (is_full and board.is_retransmitted(board.una)):
+            self._retransmit(now_ns)
+        self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+        if self._is_first_partial or self.stack.rearms_each_partial_ack:
+            self._rearm(now_ns)
+        self._retries_left = self.stack.data_retries
+        self._is_first_partial = False
+
+    def _advance(self, now_ns: int, acknowledged: int, segments: int, held_duplicates: int, is_duplicate: bool) -> None:
+        """An ACK that ends recovery, or comes outside of it."""
+        phase = self.phase
+        if phase == OPEN:
+            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+        elif phase == DISORDER:
+            if segments >= held_duplicates:
+                self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            if not is_duplicate:
+                self.phase = OPEN
+        else:
+            self._is_first_partial = True
+            if phase == LOSS:
+                segments = acknowledged - self._recover
+            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            if phase == RECOVERY:
+                self._control.left_recovery(self, to_s(now_ns))
+                self._duplicates = 0
+            self.phase = OPEN
+        if acknowledged >= self._recover:
+            self._recover_active = False
+        if phase == RECOVERY:
+            self._rearm(now_ns)
+            self.cwnd = self.ssthresh
+            self.flight = self.board.in_flight()
+        if self.phase == OPEN:
+            self._control.grow(self, segments, to_s(now_ns))
+            self._rearm(now_ns)
+
+    def _reduce_rate(self, delivered: int) -> None:
+        """Proportional rate reduction with the slow-start reduction bound (RFC 6937)."""
+        self._prr_delivered += delivered
+        flight, threshold = self.flight, self.ssthresh
+        if flight > threshold:
+            share = self._prr_delivered * threshold
+            if self.stack.wraps_at_32_bits:
+                share &= WINDOW_LIMIT_BYTES
+            allowed = ceil(share / max(1, self._prr_flight)) - self._prr_sent
+        else:
+            limit = delivered
+            if self._is_retransmission_acked:
+                surplus = self._prr_delivered - self._prr_sent
+                is_wrapped = surplus < 0 and self.stack.wraps_at_32_bits
+                limit = (surplus if is_wrapped else max(surplus, delivered)) + self.mss
+            allowed = min(limit, threshold - flight)
+        allowed = max(allowed, 0 if self._prr_sent > 0 else self.mss)
+        self.cwnd = flight + allowed
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def _is_pacing(self) -> bool:
+        return self.board.nxt >= self.stack.initial_window
+
+    def _rearm(self, now_ns: int) -> None:
+        """Restart the retransmission timer after an ACK of new data; stop it when nothing is outstanding."""
+        self._retries_left = self.stack.data_retries
+        self._rto_ns = to_ns(self.rtt.timeout_s())
+        self.timeout_at_ns = now_ns + self._rto_ns if self.board.una < self.board.count else NEVER_NS
+
+    def _retransmit(self, now_ns: int) -> None:
+        """Send the next lost segment, else new data, else the head again."""
+        board = self.board
+        index = board.next_lost()
+        if index < 0:
+            index = board.nxt if board.nxt < board.count else board.una
+        self._transmit(now_ns, index)
+
+    def _transmit(self, now_ns: int, index: int) -> int:
+        """Send a segment and return its payload."""
+        board = self.board
+        self.flight = board.in_flight()
+        size = board.size(index)
+        is_resent = board.send(index)
+        if self._sampler:
+            self._sampler.sent(index, self.flight == 0, to_s(now_ns))
+            if self.board.nxt - (not is_resent) >= self.stack.initial_window and now_ns >= self.pace_at_ns:
+                self.pace_at_ns = now_ns + to_ns(size * 8 / self.pacing_bps)
+        if self.timeout_at_ns == NEVER_NS:
+            self.timeout_at_ns = now_ns + self._rto_ns
+        self._send(now_ns, index, size)
+        if is_resent:
+            self._was_resent[index] = 1
+        else:
+            self._unsampled.append(index)
+            self.highest_sent = board.nxt
+        if self.phase == RECOVERY:
+            self._prr_sent += size
+        return size
