@@ -1,7 +1,7 @@
 """A pool of forked worker processes that run ClientApp calls, and the journal that remembers them.
 
 Workers are forked from the process that has imported the app, so imports are paid once and memory is shared. The ServerApp
-runs in none of them. Results do not depend on the number of workers.
+runs in none of them. Results do not depend on the number of workers, unless an app carries state in module globals.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def links_section(tables: Tables, plan: Plan) -> str:
     """Return the bars and the table of links."""
     links = tables["links"]
     lead = (
-        "Bytes each link really carried, protocol overhead and repeats included. "
+        "Bytes each link really carried, protocol overhead included. "
         "The percentage is the mean use of what the link could have carried while it was not down."
     )
     used = links[links["bytes"] > 0]
