@@ -96,7 +96,11 @@ def test_no_global_random_and_no_pickle_in_the_emulator():
     for path in (ROOT / "emulator").rglob("*.py"):
         if path.name in ("worker.py", "session.py"):  # these seed the app's generators, on purpose
             continue
-        assert not imports(path) & {"random", "pickle"}, path
+        text = path.read_text()
+        assert "pickle" not in imports(path), path
+        # a generator of one's own (random.Random(seed)) is no global state
+        assert set(re.findall(r"\brandom\.([a-zA-Z]+)\(", text)) <= {"Random", "Generator", "PCG64"}, path
+        assert not {name for name in imports(path) if name.startswith("random.") and name != "random.Random"}, path
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
