@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -51,11 +52,11 @@ def plan_scenario(
     from emulator import planner
 
     scenario, faults = examine(path, overrides=overrides, quick=quick, seed=seed)
+    if scenario is not None and not faults:
+        return scenario, planner.make_plan(scenario)
     if scenario is not None:
         faults = [*faults, *planner.check(scenario)]
-    if faults or scenario is None:
-        raise ScenarioError(list(dict.fromkeys(faults)))
-    return scenario, planner.make_plan(scenario)
+    raise ScenarioError(list(dict.fromkeys(faults)))
 
 
 def run(
@@ -188,6 +189,7 @@ def _carry_out(
             with suppress(Exception):  # tables of a failed run are a courtesy; why it failed matters more
                 _publish(folder, plan, with_report=with_report, on_stage=on_stage)
         raise
+    gc.collect()  # the world is one large cycle; tables and report need the room
     folder.write_status(state, ended=True, digest=log.digest, host_cost=backend.cost.__dict__)
     summary = _publish(folder, plan, with_report=with_report, on_stage=on_stage)
     return Result(folder.path, state, log.digest, summary)

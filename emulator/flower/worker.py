@@ -141,11 +141,17 @@ def _scalar_metrics(reply: Message) -> dict[str, float]:
     }
 
 
+PEAK_RESET_BYTES: Final = 16 * 1024**2
+"""An earlier peak this far above the present would hide a call's own; resetting it costs a walk over all pages."""
+
+
 def _start_peak() -> int:
-    """Forget the process's peak memory so far and return its resident bytes (Linux; elsewhere the peak never falls)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return _memory_line("VmRSS")
+    """Forget an earlier peak that could hide this call's, and return the resident bytes (Linux; elsewhere it never falls)."""
+    resident_bytes = _memory_line("VmRSS")
+    if _peak_bytes() - resident_bytes > PEAK_RESET_BYTES:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+    return resident_bytes
 
 
 def _peak_bytes() -> int:

@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from emulator.scenario.model import Scalar
 
 
@@ -101,6 +98,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _read_schema(folder: Path, named: object) -> Mapping[str, Any]:
     if not isinstance(named, str):
         raise ValueError("must be the path of a JSON Schema file, relative to pyproject.toml")
+    from jsonschema import Draft202012Validator  # only apps that ship a schema pay for it
+    from jsonschema.exceptions import SchemaError
+
     try:
         schema = json.loads((folder / named).read_text(encoding="utf-8"))
         Draft202012Validator.check_schema(schema)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import Fault
 from emulator.registry import nearest
@@ -15,6 +12,9 @@ from emulator.scenario.app import App
 from emulator.scenario.kinds import show
 from emulator.scenario.model import Scalar
 from emulator.scenario.tree import Setting
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 
 def merge_config(app: App, settings: Mapping[str, Setting]) -> tuple[dict[str, Scalar], list[Fault]]:
@@ -92,6 +92,8 @@ _BOUNDS = {
 
 def _errors(schema: Mapping[str, Any], config: Mapping[str, Scalar]) -> list[ValidationError]:
     """Return what the schema refuses; of a key of the wrong type nothing but that."""
+    from jsonschema import Draft202012Validator  # only apps that ship a schema pay for it
+
     errors = list(Draft202012Validator(schema).iter_errors(dict(config)))
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
     kept = [error for error in errors if error.validator == "type" or tuple(error.absolute_path) not in mistyped]
