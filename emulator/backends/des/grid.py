@@ -148,17 +148,23 @@ class VirtualGrid(Grid):
         world = self._world
         if call.startswith("time."):
             return  # sleeping is no question; the horizon bounds it
-        waits_for_reply = any(not (d.done.triggered or d.is_abandoned) for d in self._deliveries.values())
-        if world.env.peek() < math.inf or waits_for_reply or self._idle_calls == 0:
-            self._idle_from_s = world.now_s
-            self._idle_calls = int(not waits_for_reply)
+        if (
+            world.env.peek() < math.inf or self._waits_for_reply()
+        ):  # the cheap question first: this is asked at every call
+            self._idle_calls = 0
             return
+        if self._idle_calls == 0:
+            self._idle_from_s = world.now_s
         self._idle_calls += 1
         if self._idle_calls > STANDSTILL_CALLS or world.now_s - self._idle_from_s > STANDSTILL_S:
             raise Stalled(
                 f"the ServerApp waits in vain: nothing more can happen after virtual time {self._idle_from_s:.0f} s, but it "
                 f"keeps calling {call}; {world.waiting_for()}. Ask for fewer nodes or give a timeout"
             )
+
+    def _waits_for_reply(self) -> bool:
+        """Whether a message is unanswered that its time to live will still answer."""
+        return any(not (d.done.triggered or d.is_abandoned) for d in self._deliveries.values())
 
     def _push(self, messages: list[Message]) -> list[Delivery]:
         world, round_number = self._world, self._rounds.enter(messages)
