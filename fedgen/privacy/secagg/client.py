@@ -59,6 +59,11 @@ class SecAggClient:
         known: Identities of other nodes, from earlier rounds or a ledger; new ones are added.
         dropout: Share of the clients that may drop out.
         collusion: Share that may collude with the server.
+
+    Attributes:
+        secrets: What the steps so far have left.
+        neighbours: Neighbours of each client, known once the round's clients are.
+        quorum: Clients that must agree, likewise.
     """
 
     def __init__(
@@ -78,6 +83,8 @@ class SecAggClient:
         self._known = known
         self._shares = (dropout, collusion)
         self.secrets = secrets
+        self.neighbours = 0
+        self.quorum = 0
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -231,6 +238,7 @@ class SecAggClient:
     def _situation(self, cohort: words.Cohort) -> tuple[int, Rules, tuple[int, ...]]:
         """Return our place, the rules and our neighbours; the client works them out itself."""
         own, rule = cohort.place(self._node), rules(len(cohort.nodes), *self._shares)
+        self.neighbours, self.quorum = rule.neighbours, rule.quorum
         return own, rule, neighbours_of(own, rule, cohort.digest)
 
     def _learn(self, cohort: words.Cohort) -> None:

@@ -43,6 +43,7 @@ class SecAggServer:
     Attributes:
         refused: Why a client's answer was left out, by node.
         masks_removed: Key streams that were taken off the sum, for whoever counts work.
+        agreements: Keys that were agreed upon for that.
 
     Raises:
         TooFew: Less than three clients have advertised keys that are signed.
@@ -53,6 +54,7 @@ class SecAggServer:
     ) -> None:
         self.refused: dict[int, str] = {}
         self.masks_removed = 0
+        self.agreements = 0
         self._adverts = self._signed(server_round, adverts)
         if len(self._adverts) < 3:
             raise TooFew(
@@ -257,3 +259,4 @@ class SecAggServer:
         }
         masker.add_pairs(total, dropped, keys)  # the very masks it would have added, with its own sign
         self.masks_removed += len(keys)
+        self.agreements += len(keys)
