@@ -59,10 +59,11 @@ class Session:
     def _secrets(self) -> Secrets | None:
         """Return this round's secrets; those of an earlier round are forgotten, a round that is over does not come back."""
         record = self._context.state.config_records.get(SECRETS)
-        if record is None or cast(int, record["round"]) < self._round:
+        latest = 0 if record is None else cast(int, record["round"])
+        if record is None or latest < self._round:
             return None
-        if record["round"] != self._round:
-            raise ProtocolError(f"round {self._round} is over, {record['round']} has begun")
+        if latest != self._round:
+            raise ProtocolError(f"round {self._round} is over, {latest} has begun")
         return Secrets(**{name: value for name, value in record.items() if name != "round"})  # type: ignore[arg-type]
 
 
