@@ -13,6 +13,7 @@ Source: Fan, Vercauteren, "Somewhat practical fully homomorphic encryption", 201
 homomorphicencryption.org's standard, as SEAL checks them.
 """
 
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -71,6 +72,11 @@ class BfvParameters:
     def fresh_bytes(self) -> int:
         """Bytes of one fresh ciphertext on the wire."""
         return -(-self.degree * self.prime_bits // 8) + SEED_BYTES
+
+    @property
+    def work(self) -> float:
+        """The arithmetic of one ciphertext as a share of one with degree 8192 and four primes: N log N x primes."""
+        return self.degree * math.log2(self.degree) / (8192 * 13 * 4)
 
     @property
     def sum_bytes(self) -> int:

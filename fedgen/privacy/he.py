@@ -65,7 +65,7 @@ class BfvCarrier:
         if not good:
             return None
         added = BfvScheme(parameters).add(list(good.values()))
-        self._work = self._work.plus(WorkReport(added_ciphertexts=float(count * len(good))))
+        self._work = self._work.plus(WorkReport(added_ciphertexts=count * len(good) * parameters.work))
         words = self._opened(talk, added, parameters, list(good))
         if words is None:
             return None
@@ -106,7 +106,7 @@ def seal(call: Call, values: NDArray[np.float64], brief: ConfigRecord) -> Sealed
     )
     data = BfvScheme(parameters).encrypt(words, key)
     count = parameters.ciphertexts(len(values))
-    return Sealed(_record(CIPHERTEXTS, data), WorkReport(encrypted_ciphertexts=float(count)))
+    return Sealed(_record(CIPHERTEXTS, data), WorkReport(encrypted_ciphertexts=count * parameters.work))
 
 
 def answer_open(context: Context, content: RecordDict, config: AppConfig) -> RecordDict:
@@ -119,7 +119,7 @@ def answer_open(context: Context, content: RecordDict, config: AppConfig) -> Rec
     return RecordDict(
         {
             OPEN: _record(SUMS, words_to_bytes(words, parameters.plain_bits)),
-            WORK_REPORT: WorkReport(decrypted_ciphertexts=float(count)).to_record(),
+            WORK_REPORT: WorkReport(decrypted_ciphertexts=count * parameters.work).to_record(),
         }
     )
 
