@@ -23,13 +23,17 @@ class WorkReport:
     Attributes:
         train_macs: Multiply-accumulates of one forward pass per trained beat, times passes over the beats.
             Backward passes are not in it: they cost about twice the forward pass.
+        train_steps: Optimiser steps (batches).
         infer_macs: Multiply-accumulates of scoring.
+        infer_steps: Batches scored.
         signal_samples: Raw ECG samples cleaned; 0 when this was done in an earlier call.
         peak_memory_bytes: Estimate of data, weights, optimiser and activations; without the process itself.
     """
 
     train_macs: float = 0.0
+    train_steps: float = 0.0
     infer_macs: float = 0.0
+    infer_steps: float = 0.0
     signal_samples: float = 0.0
     peak_memory_bytes: float = 0.0
 
@@ -41,7 +45,9 @@ class WorkReport:
         """Return both reports as one: amounts add up, of the memory peaks the larger counts."""
         return WorkReport(
             train_macs=self.train_macs + other.train_macs,
+            train_steps=self.train_steps + other.train_steps,
             infer_macs=self.infer_macs + other.infer_macs,
+            infer_steps=self.infer_steps + other.infer_steps,
             signal_samples=self.signal_samples + other.signal_samples,
             peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
         )
