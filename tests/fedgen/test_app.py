@@ -136,9 +136,7 @@ def test_server_report_starts_anew_when_it_was_taken_out(run: Any) -> None:
     add_to_context(context, WorkReport(infer_macs=2.0, signal_samples=1.0))
     assert dict(context.state["work-report"]) == {
         "train_macs": 0.0,
-        "train_steps": 0.0,
         "infer_macs": 7.0,
-        "infer_steps": 0.0,
         "signal_samples": 1.0,
         "peak_memory_bytes": 0.0,
     }
