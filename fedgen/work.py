@@ -34,6 +34,9 @@ class WorkReport:
         encrypted_ciphertexts: Ciphertexts encrypted and serialised.
         added_ciphertexts: Ciphertexts read and added to a sum.
         decrypted_ciphertexts: Ciphertexts read and decrypted.
+        masked_elements: Numbers to which one mask was added.
+        key_agreements: Keys made or agreed upon.
+        signatures: Signatures made or verified.
     """
 
     train_macs: float = 0.0
@@ -46,6 +49,9 @@ class WorkReport:
     encrypted_ciphertexts: float = 0.0
     added_ciphertexts: float = 0.0
     decrypted_ciphertexts: float = 0.0
+    masked_elements: float = 0.0
+    key_agreements: float = 0.0
+    signatures: float = 0.0
 
     def to_record(self) -> ConfigRecord:
         """Return the report as a Flower record of floats; amounts of mechanisms that did nothing are left out."""

@@ -9,6 +9,7 @@ from fedgen.privacy import plain
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Carrier, Guard, Query, Seal, Stamp
 from fedgen.privacy.kinds import Kind
+from fedgen.privacy.secagg import answers, carrier
 from fedgen.privacy.vectors import Layout
 
 
@@ -35,15 +36,23 @@ class GuardHalves:
     stamp: Stamp
 
 
+def _secagg(config: AppConfig, largest: int) -> Carrier:
+    """Return the server's half of secure aggregation."""
+    return carrier.SecAggCarrier(
+        largest, dropout=config.privacy_secagg_dropout, collusion=config.privacy_secagg_collusion
+    )
+
+
 CARRIERS: dict[str, CarrierHalves] = {
     "plain": CarrierHalves(lambda config, largest: plain.PlainCarrier(), plain.seal, is_exact=False),
+    "secagg": CarrierHalves(_secagg, answers.seal, is_exact=True),
 }
 """Carriers by `Kind.carrier`."""
 
 GUARDS: dict[str, GuardHalves] = {}
 """Guards by their name in `privacy.kind`."""
 
-QUERIES: dict[str, Query] = {}
+QUERIES: dict[str, Query] = {**answers.ANSWERS}
 """What a client answers besides training, by action: a message of type `query.<action>`."""
 
 

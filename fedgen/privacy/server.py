@@ -36,5 +36,6 @@ def private_strategy(
         codec=codec,
         guards=[guard.server(config) for name, guard in GUARDS.items() if name in kind],
         report_work=report_work,
+        answer_wait_s=config.privacy_answer_wait_s,
         **rules,
     )

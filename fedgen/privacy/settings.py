@@ -66,3 +66,23 @@ class PrivacySettings:
         "Under dp-client: all (fraction-train of the clients), or poisson (each client with that chance; amplifies privacy).",
         enum=["all", "poisson"],
     )
+    privacy_answer_wait_s: float = key(
+        "privacy.answer-wait-s",
+        120.0,
+        "Longest wait for the answers to a mechanism's question (keys, shares, votes); training has round-deadline-s.",
+        exclusiveMinimum=0,
+    )
+    privacy_secagg_dropout: float = key(
+        "privacy.secagg.dropout",
+        0.3,
+        "Share of a round's clients that may drop out under secagg.",
+        minimum=0,
+        maximum=0.5,
+    )
+    privacy_secagg_collusion: float = key(
+        "privacy.secagg.collusion",
+        0.1,
+        "Share of a round's clients that may collude with the server under secagg; at least one is taken to.",
+        minimum=0,
+        maximum=0.5,
+    )

@@ -34,6 +34,7 @@ class PrivateFedAvg(TolerantFedAvg):
         codec: Codec,
         guards: list[Guard],
         report_work: Callable[[WorkReport], None],
+        answer_wait_s: float,
         **rules: Any,
     ) -> None:
         """Set the mechanisms.
@@ -44,6 +45,7 @@ class PrivateFedAvg(TolerantFedAvg):
             codec: Turns the sum into the mean.
             guards: Watch over the run, in this order.
             report_work: Told what the mechanisms did on the server.
+            answer_wait_s: Longest wait for the answers to a mechanism's question.
             rules: See `TolerantFedAvg`.
         """
         super().__init__(**rules)
@@ -52,6 +54,7 @@ class PrivateFedAvg(TolerantFedAvg):
         self.codec = codec
         self.guards = guards
         self.report_work = report_work
+        self.answer_wait_s = answer_wait_s
         self.guarantees: dict[str, Guarantee] = {}
         self._talk: Talk | None = None
 
@@ -61,7 +64,7 @@ class PrivateFedAvg(TolerantFedAvg):
         """Wait and sample as ever; let the mechanisms get ready; one message per node that can take part."""
         self._sent = arrays
         nodes = self._choose_nodes(server_round, grid)
-        self._talk = talk = Talk(grid, server_round, self.wait_limit_s)
+        self._talk = talk = Talk(grid, server_round, self.answer_wait_s)
         asked = len(nodes)
         for guard in self.guards:
             nodes = guard.prepare(talk, nodes)
