@@ -75,7 +75,7 @@ class BfvParameters:
 
     @property
     def work(self) -> float:
-        """The arithmetic of one ciphertext as a share of one with degree 8192 and five primes, one of them for keys: N log N x primes."""
+        """N log N of one ciphertext as a share of one with degree 8192 and five primes, of which one is for keys only."""
         return self.degree * math.log2(self.degree) / (8192 * 13 * 4)
 
     @property
