@@ -210,9 +210,10 @@ def compare(path: Path) -> dict[str, Any]:
         "\nTimes after the cut. (TCP): below the 30 s of a request, or no request failed; see the outages of tcp instead."
     )
     print(
-        "Reply: what the ServerApp was told, and how long after it sent the message. Error 5: node unavailable; 3: message unavailable."
+        "Reply: what the ServerApp was told, and when after sending; error 5: node unavailable, 3: message unavailable."
     )
-    return {"outages_above_30_s": len(errors), "median_error": statistics.median(errors), "worst_error": max(errors)}
+    median = statistics.median(errors)
+    return {"outages_above_30_s": len(errors), "median_error": median, "worst_error": max(errors)}
 
 
 def main() -> None:

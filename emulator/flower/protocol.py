@@ -18,8 +18,8 @@ The model, in the order of one message; recorded by ``benchmarks/flower_protocol
 
 Heartbeats go on all the time, polls while there is nothing to do (``idle_bytes``).
 
-Left out: time-outs and retries of single requests above 30 s of outage, jitter of heartbeats and of the waits in 4, heartbeats
-that keep a connection open for the upload, objects that the SuperLink already has from another client, and its overload.
+What an outage does to all this is in ``emulator.backends.des.requests`` and ``retries``. Left out: jitter of the waits in 4,
+heartbeats that keep a connection open for the upload, objects that the SuperLink already has from another client.
 """
 
 from __future__ import annotations

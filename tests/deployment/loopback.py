@@ -170,6 +170,22 @@ class Deployment:
         """Return what a process has written."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
+    def pid(self, name: str) -> int:
+        """Return the process id of what was started under this name."""
+        return dict(self._started)[name].pid
+
+    def wait_for_log(self, name: str, text: str, limit_s: float) -> None:
+        """Wait until a process has written ``text``.
+
+        Raises:
+            TimeoutError: It has not after ``limit_s``.
+        """
+        deadline_s = time.monotonic() + limit_s
+        while text not in self.log(name):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{name} has not written {text!r} after {limit_s:.0f} s:\n{self._logs()}")
+            time.sleep(0.1)
+
     def run(self, app: Path, config: Mapping[str, Any], *, limit_s: float) -> tuple[str, str]:
         """Submit an app and wait until its run is over; return the run's status and its log.
 
