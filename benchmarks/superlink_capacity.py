@@ -18,8 +18,8 @@ import os
 import socket
 import sys
 import tempfile
-import threading
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -28,16 +28,61 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "deployment")]
 
-from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2  # noqa: E402
+from flwr.common.constant import TIMESTAMP_HEADER  # noqa: E402
+from flwr.proto.fleet_pb2 import (  # noqa: E402
+    ActivateNodeRequest,
+    ActivateNodeResponse,
+    PullMessagesRequest,
+    PullMessagesResponse,
+    RegisterNodeFleetRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest  # noqa: E402
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, PullObjectRequest  # noqa: E402
 from flwr.proto.node_pb2 import Node  # noqa: E402
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER  # noqa: E402
+from flwr.supercore.date import now  # noqa: E402
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree  # noqa: E402
+from flwr.supercore.primitives.asymmetric import generate_key_pairs, public_key_to_bytes, sign_message  # noqa: E402
+from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE  # noqa: E402
+from google.protobuf.message import Message  # noqa: E402
 from loopback import Deployment  # noqa: E402
 
 APP = ROOT / "tests" / "apps" / "arrays_app"
-KEY_BYTES = 215
-"""Length of the public key and signature headers together is 460 bytes: unread without authentication, but parsed."""
 CONNECTIONS = 4
 FORMS = "16x1000"
+WAIT_S = 90.0
+"""The ServerApp waits so long for replies that do not come."""
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+class SuperNode:
+    """An identity that has registered, with its signature of the time, which the SuperLink checks at every request."""
+
+    def __init__(self) -> None:
+        private_key, public_key = generate_key_pairs()
+        self.key = public_key_to_bytes(public_key)
+        stamp = now().isoformat()
+        signature = sign_message(private_key, stamp.encode())
+        self._head = (
+            f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {PROTOBUF_MEDIA_TYPE}\r\nAccept-Encoding: gzip, deflate\r\n"
+            f"Connection: keep-alive\r\nUser-Agent: python-httpx/0.28.1\r\ncontent-type: {PROTOBUF_MEDIA_TYPE}\r\n"
+            f"flwr-package-name: flwr\r\nflwr-package-version: {version('flwr')}\r\nflwr-component-name: SuperNode\r\n"
+            f"{FLEET_HTTP_PUBLIC_KEY_HEADER}: {b64encode(self.key).decode()}\r\n{TIMESTAMP_HEADER}: {stamp}\r\n"
+            f"{FLEET_HTTP_SIGNATURE_HEADER}: {b64encode(signature).decode()}\r\n"
+        )
+        self.node = Node()
+
+    def request(self, path: str, message: Message) -> bytes:
+        """Return an HTTP request as a SuperNode sends it."""
+        body = message.SerializeToString()
+        return f"POST /v1/fleet/{path} {self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def register(self, fleet: Fleet) -> SuperNode:
+        """Go online for half an hour; returns itself."""
+        fleet.ask(self.request("register-node", RegisterNodeFleetRequest(public_key=self.key)))
+        online = ActivateNodeRequest(public_key=self.key, heartbeat_interval=1800)
+        self.node.node_id = ActivateNodeResponse.FromString(fleet.ask(self.request("activate-node", online))).node_id
+        return self
 
 
 class Fleet:
@@ -47,15 +92,15 @@ class Fleet:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self, path: str, body: bytes) -> bytes:
+    def ask(self, request: bytes) -> bytes:
         """Return the body of the answer."""
-        self._socket.sendall(request(path, body))
-        answer = self._socket.recv(1 << 16)
+        self._socket.sendall(request)
+        answer = self._receive()
         while b"\r\n\r\n" not in answer:
             answer += self._receive()
         head, _, content = answer.partition(b"\r\n\r\n")
         if b" 200 " not in head.split(b"\r\n", 1)[0]:
-            raise RuntimeError(f"{path}: {head.decode()} {content[:300]!r}")
+            raise RuntimeError(f"{request[:60]!r}: {head.decode()} {content[:300]!r}")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         while len(content) < length:
             content += self._receive()
@@ -68,82 +113,47 @@ class Fleet:
         return more
 
 
-def request(path: str, body: bytes) -> bytes:
-    """Return an HTTP request as long as a SuperNode's."""
-    head = (
-        f"POST /v1/fleet/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/protobuf\r\n"
-        f"Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-Agent: python-httpx/0.28.1\r\n"
-        f"content-type: application/protobuf\r\nflwr-package-name: flwr\r\nflwr-package-version: {version('flwr')}\r\n"
-        f"flwr-component-name: SuperNode\r\nflwr-public-key: {'A' * KEY_BYTES}\r\nflwr-signature: {'A' * KEY_BYTES}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def register(port: int, count: int) -> list[int]:
-    """Return the numbers of ``count`` new SuperNodes that are online."""
-    fleet, nodes = Fleet(port), []
-    for _ in range(count):
-        key = os.urandom(120)
-        fleet.ask("register-node", fleet_pb2.RegisterNodeFleetRequest(public_key=key).SerializeToString())
-        answer = fleet.ask(
-            "activate-node", fleet_pb2.ActivateNodeRequest(public_key=key, heartbeat_interval=1800).SerializeToString()
-        )
-        nodes.append(fleet_pb2.ActivateNodeResponse.FromString(answer).node_id)
-    return nodes
-
-
 def cpu_s(pid: int) -> float:
     """Return the CPU seconds a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def hammer(port: int, pid: int, path: str, bodies: list[bytes], seconds: float) -> dict[str, float]:
+def hammer(port: int, pid: int, requests: list[bytes], seconds: float) -> dict[str, float]:
     """Ask on all connections for so long; return requests a second and the SuperLink's CPU milliseconds for each."""
     end_s = time.monotonic() + seconds
     counts = [0] * CONNECTIONS
 
     def work(lane: int) -> None:
-        fleet, mine = Fleet(port), bodies[lane::CONNECTIONS]
+        fleet, mine = Fleet(port), requests[lane::CONNECTIONS]
         while time.monotonic() < end_s:
-            fleet.ask(path, mine[counts[lane] % len(mine)])
+            fleet.ask(mine[counts[lane] % len(mine)])
             counts[lane] += 1
 
     began_s, before = time.monotonic(), cpu_s(pid)
-    threads = [threading.Thread(target=work, args=(lane,)) for lane in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    total = sum(counts)
-    return {
-        "requests_per_s": round(total / (time.monotonic() - began_s), 1),
-        "cpu_ms": round(1e3 * (cpu_s(pid) - before) / total, 3),
-    }
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(work, range(CONNECTIONS)))
+    return per_request(sum(counts), time.monotonic() - began_s, cpu_s(pid) - before)
 
 
-def exchange(port: int, node_id: int) -> tuple[int, int]:
-    """Fetch one message as a SuperNode does; return requests made and objects pulled. No reply is sent."""
-    fleet, node = Fleet(port), Node(node_id=node_id)
-    asked = fleet.ask("pull-messages", fleet_pb2.PullMessagesRequest(node=node).SerializeToString())
-    found = fleet_pb2.PullMessagesResponse.FromString(asked)
+def per_request(total: int, wall_s: float, used_s: float) -> dict[str, float]:
+    """Return what ``total`` requests took."""
+    return {"requests_per_s": round(total / wall_s, 1), "cpu_ms": round(1e3 * used_s / total, 3)}
+
+
+def fetch(port: int, supernode: SuperNode) -> tuple[int, int]:
+    """Fetch one message as a SuperNode does, all objects one by one; return requests made and objects pulled."""
+    fleet = Fleet(port)
+    asked = fleet.ask(supernode.request("pull-messages", PullMessagesRequest(node=supernode.node)))
+    found = PullMessagesResponse.FromString(asked)
     if not found.messages_list:
         return 1, 0
-    metadata = found.messages_list[0].metadata
-    objects: list[str] = []
-    stack = [found.message_object_trees[0]]
-    while stack:
-        tree = stack.pop()
-        objects.append(tree.object_id)
-        stack += tree.children
-    for object_id in objects:
-        body = message_pb2.PullObjectRequest(node=node, run_id=metadata.run_id, object_id=object_id).SerializeToString()
-        fleet.ask("pull-object", body)
-    confirmed = message_pb2.ConfirmMessageReceivedRequest(
-        node=node, run_id=metadata.run_id, message_object_id=metadata.message_id
-    )
-    fleet.ask("confirm-message-received", confirmed.SerializeToString())
+    metadata, objects = found.messages_list[0].metadata, list(iterate_object_tree(found.message_object_trees[0]))
+    about = {"node": supernode.node, "run_id": metadata.run_id}
+    for tree in objects:
+        fleet.ask(supernode.request("pull-object", PullObjectRequest(object_id=tree.object_id, **about)))
+    confirmed = ConfirmMessageReceivedRequest(message_object_id=metadata.message_id, **about)
+    fleet.ask(supernode.request("confirm-message-received", confirmed))
     return 2 + len(objects), len(objects)
 
 
@@ -154,31 +164,29 @@ def measure(nodes: int, seconds: float) -> dict[str, Any]:
         deployment = Deployment(Path(folder))
         with deployment.start(0), ThreadPoolExecutor(CONNECTIONS + 1) as pool:
             port, pid = deployment.port, deployment.pid("superlink")
-            numbers = register(port, nodes)
-            polls = [fleet_pb2.PullMessagesRequest(node=Node(node_id=n)).SerializeToString() for n in numbers]
+            fleet = Fleet(port)
+            supernodes = [SuperNode().register(fleet) for _ in range(nodes)]
             beats = [
-                heartbeat_pb2.SendNodeHeartbeatRequest(
-                    node=Node(node_id=n), heartbeat_interval=1800
-                ).SerializeToString()
-                for n in numbers
+                it.request("send-node-heartbeat", SendNodeHeartbeatRequest(node=it.node, heartbeat_interval=1800))
+                for it in supernodes
             ]
-            found["empty poll"] = hammer(port, pid, "pull-messages", polls, seconds)
-            found["heartbeat"] = hammer(port, pid, "send-node-heartbeat", beats, seconds)
-            config = {"forms": FORMS, "nodes": nodes, "strict": False}
+            polls = [it.request("pull-messages", PullMessagesRequest(node=it.node)) for it in supernodes]
+            found["empty poll"] = hammer(port, pid, polls, seconds)
+            found["heartbeat"] = hammer(port, pid, beats, seconds)
+            config = {"forms": FORMS, "nodes": nodes, "strict": False, "wait-s": WAIT_S}
             run = pool.submit(deployment.run, APP, config, limit_s=600.0)
-            stranger = register(port, 1)[0]
-            deployment.wait_for_log("superlink", "Runtime.PushMessages", 120.0)
-            idle = [fleet_pb2.PullMessagesRequest(node=Node(node_id=stranger)).SerializeToString()] * CONNECTIONS
-            found[f"empty poll, {nodes} messages waiting"] = hammer(port, pid, "pull-messages", idle, seconds)
+            while not fetch(port, supernodes[0])[1]:
+                time.sleep(0.5)
+            time.sleep(2.0)  # all messages came with the first; their objects follow
+            late = SuperNode().register(Fleet(port))
+            empty = [late.request("pull-messages", PullMessagesRequest(node=late.node))] * CONNECTIONS
+            found[f"empty poll, {nodes} messages waiting"] = hammer(port, pid, empty, seconds)
             began_s, before = time.monotonic(), cpu_s(pid)
-            made = list(pool.map(lambda number: exchange(port, number), numbers))
+            made = list(pool.map(lambda it: fetch(port, it), supernodes[1:]))
             total = sum(requests for requests, _ in made)
-            found["fetching messages"] = {
-                "requests_per_s": round(total / (time.monotonic() - began_s), 1),
-                "cpu_ms": round(1e3 * (cpu_s(pid) - before) / total, 3),
-            }
+            found["fetching the messages"] = per_request(total, time.monotonic() - began_s, cpu_s(pid) - before)
             found["objects in a message"] = made[0][1]
-            run.cancel()
+            run.result()
     return found
 
 

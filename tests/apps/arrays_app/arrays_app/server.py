@@ -24,7 +24,7 @@ def main(grid: Grid, context: Context) -> None:
             for node in nodes
         ]
         began_s = time.monotonic()
-        replies = list(grid.send_and_receive(messages, timeout=600))
+        replies = list(grid.send_and_receive(messages, timeout=float(context.run_config["wait-s"])))
         bad = [reply for reply in replies if reply.has_error()]
         for reply in replies:
             said = f"error {reply.error.code}" if reply.has_error() else "ok"
