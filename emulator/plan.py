@@ -225,6 +225,8 @@ class FlowerSettings:
         lanes: Objects transferred at once.
         chunk_bytes: Largest piece of an array sent as one object.
         is_tls: TLS 1.3 on every connection.
+        is_fused: The arrays of a record travel as one array.
+        request_cpu_s: Seconds of the reference core that a request costs the SuperLink.
     """
 
     supernode_poll_s: float = 3.0
@@ -236,6 +238,8 @@ class FlowerSettings:
     lanes: int = 2
     chunk_bytes: int = 5 * 1024 * 1024
     is_tls: bool = True
+    is_fused: bool = False
+    request_cpu_s: float = 0.005
 
 
 @dataclass(frozen=True)

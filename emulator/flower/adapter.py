@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, cast
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict
+from flwr.app.message import array as flwr_array
 from flwr.app.message.message import make_message
 from flwr.app.metadata import Metadata
-from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode, SType
 from flwr.common.serde import (
     message_from_proto,
     message_to_proto,
@@ -95,15 +96,39 @@ def load_component(app_dir: Path, component: str) -> Any:
     return app
 
 
+def set_object_form(*, chunk_bytes: int, is_fused: bool) -> None:
+    """Say how messages are cut into objects in this process and those forked from it.
+
+    Flower reads the size of chunks from its environment when it is imported; like that, this is a setting of the process.
+    """
+    vars(flwr_array)["FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE"] = chunk_bytes
+    _form["is_fused"] = is_fused
+
+
+_form = {"is_fused": False}
+
+
 def object_sizes(message: Message) -> ObjectSizes:
     """Return number and bytes of the distinct objects in which ``message`` would travel.
 
     One object each for the message, its RecordDict, every record and every array, plus the chunks of large arrays; equal
-    objects inside a message travel once.
+    objects inside a message travel once. Where arrays are fused, those of a record are joined into one.
     """
+    if _form["is_fused"] and message.has_content():
+        message = build_message(message.metadata, content=_fused(message.content))
     with no_object_id_recompute():
         parts = tuple(len(item.deflate()) for item in get_all_nested_objects(message).values())
         return ObjectSizes(len(parts), sum(parts), parts)
+
+
+def _fused(content: RecordDict) -> RecordDict:
+    """Return the content with one array of bytes in place of all arrays of a record."""
+    joined = RecordDict(dict(content.items()))
+    for name, record in content.array_records.items():
+        if len(record) > 1:
+            data = b"".join(array.data for array in record.values())
+            joined[name] = ArrayRecord({"all": Array("uint8", (len(data),), SType.NUMPY, data)})
+    return joined
 
 
 def content_to_bytes(content: RecordDict) -> bytes:

@@ -104,6 +104,8 @@ def _flower(block: FlowerBlock) -> FlowerSettings:
         lanes=block.lanes,
         chunk_bytes=round(parse_quantity(block.chunk, "size")),
         is_tls=block.tls,
+        is_fused=block.fused,
+        request_cpu_s=parse_quantity(block.request_cpu, "time"),
     )
 
 

@@ -29,6 +29,7 @@ Switch = Annotated[bool, kinds.boolean()]
 LearningKind = Annotated[str, kinds.choice("real", "none")]
 TimeOfDay = Annotated[str, kinds.time_of_day()]
 Duration = Annotated[str, kinds.quantity("time", above=0)]
+Pause = Annotated[str, kinds.quantity("time", least=0)]
 Size = Annotated[str, _SIZE]
 
 # A key left out is None. A key written with nothing behind it is a fault, so the kind stands around the "| None".
@@ -239,6 +240,16 @@ class FlowerBlock(Block):
         default="5 MiB", description="Largest piece of an array sent as one object.", examples=["5 MiB"]
     )
     tls: Switch = Field(default=True, description="TLS on every connection.", examples=[True])
+    fused: Switch = Field(
+        default=False,
+        description="Send the arrays of a record as one: fewer requests, as if the app had joined them.",
+        examples=[True],
+    )
+    request_cpu: Pause = Field(
+        default="5 ms",
+        description="CPU time a request costs the SuperLink, on the reference core; `0 s` for one that is never busy.",
+        examples=["2 ms"],
+    )
 
 
 _SUGAR_TEXT = "Short for `app.config` keys that begin with `{0}.`"

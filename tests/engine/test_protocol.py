@@ -64,7 +64,7 @@ def test_polls_only_without_a_message_in_hand():
 def slow_plan(rate_bps):
     plan = make_plan("work_app", 1, config={"num-server-rounds": 1, "parameters": 200_000, "train-macs": 0.0})
     links = tuple(replace(link, down=(LinkState(0.0, rate_bps, 0.05),)) for link in plan.links)
-    return replace(plan, links=links)
+    return replace(plan, links=links, flower=FlowerSettings(request_cpu_s=0.0))
 
 
 def test_process_start_overlaps_a_long_download(run_plan):

@@ -172,8 +172,9 @@ class VirtualGrid(Grid):
             self._deliveries[delivery.metadata.message_id] = delivery
             self._rounds.sent(delivery)
             deliveries.append(delivery)
-        if messages:
-            world.run_until(world.now_s + CALL_S)
+        if messages:  # one announces them all; objects that they share are pushed once
+            requests = 1 + len(messages) + max(delivery.sizes.objects - 1 for delivery in deliveries)
+            world.run_until(world.now_s + CALL_S + world.superlink.delay_s(requests))
         return deliveries
 
     def _send(self, message: Message, round_number: int) -> Delivery:

@@ -56,12 +56,13 @@ class TimingSession:
     def __init__(self, plan: Plan, log: EventLog, options: RunOptions) -> None:
         assert plan.timing is not None  # the backend chose this session because of it
         self._spec = plan.timing
-        calls = GivenCalls(given_outcome(plan.timing))
+        calls = GivenCalls(given_outcome(plan.timing, plan.flower))
         self._world = World(plan, log, calls, Measurements(options.folder), bundle_bytes=0)
         self._rounds = Rounds(self._world)
 
     def serve(self) -> None:
         """Carry out all rounds."""
+        self._world.tell()
         run_rounds(self._world, self._rounds, self._spec)
 
     def close(self, status: Status) -> HostCost:
@@ -78,6 +79,7 @@ class AppSession:
     """
 
     def __init__(self, plan: Plan, log: EventLog, options: RunOptions) -> None:
+        adapter.set_object_form(chunk_bytes=plan.flower.chunk_bytes, is_fused=plan.flower.is_fused)
         app_dir = Path(plan.app.path)
         self._server_app = adapter.load_component(app_dir, "serverapp")
         client_app = adapter.load_component(app_dir, "clientapp")
@@ -101,6 +103,7 @@ class AppSession:
 
     def serve(self) -> None:
         """Run the ServerApp to its end."""
+        self._world.tell()
         random.seed(self._seed)
         np.random.seed(self._seed % 2**32)
         adapter.set_identity(adapter.SERVER_NODE_ID)

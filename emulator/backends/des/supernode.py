@@ -75,6 +75,7 @@ def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
     if not is_there:
         world.row("message_dropped", node, delivery, note="the answer to the poll was lost")
         return None
+    yield world.env.timeout(world.superlink.delay_s(exchange.requests))
     node.has_app, node.lanes_used_s = True, world.env.now
     world.loads.add(node.up_hops, exchange.backward_bytes)
     took_s = world.env.now - began_s
@@ -167,6 +168,7 @@ def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSize
         exchange = protocol.refused_reply(flower, sizes.objects, new_connections=fresh)
         parts = [exchange.forward_bytes]
     is_stored = yield from carry(world, node, Carriage("upload", delivery, exchange, parts, handshakes=handshakes))
+    yield world.env.timeout(world.superlink.delay_s(exchange.requests))
     node.lanes_used_s = world.env.now
     world.loads.add(node.down_hops, exchange.backward_bytes)
     if not is_wanted:

@@ -6,6 +6,8 @@ the model: there are no weights and no metrics. Everything the network, the prot
 
 from __future__ import annotations
 
+import math
+
 from flwr.app import Message, RecordDict
 from flwr.app.metadata import Metadata
 
@@ -17,16 +19,27 @@ from emulator.errors import Stalled
 from emulator.flower import adapter
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import Outcome
-from emulator.plan import TimingOnly
+from emulator.plan import FlowerSettings, TimingOnly
 
 _LIST_NODES_S = 1.0
 """Pause between two looks at the list of nodes while too few are there (Flower's ``sample_nodes``)."""
 
 
-def given_outcome(spec: TimingOnly) -> Outcome:
+RECORD_OBJECTS = 5
+"""Objects of a message besides its arrays and their chunks: itself, its content, and three records."""
+
+
+def _sizes(objects: int, size_bytes: float, flower: FlowerSettings) -> ObjectSizes:
+    """Return the objects of a message: as many as given, with arrays fused or cut into chunks as the settings say."""
+    chunks = math.ceil(size_bytes / flower.chunk_bytes)
+    fused = RECORD_OBJECTS + 1 + chunks
+    return ObjectSizes(min(objects, fused) if flower.is_fused else max(objects, chunks), int(size_bytes))
+
+
+def given_outcome(spec: TimingOnly, flower: FlowerSettings) -> Outcome:
     """Return the outcome of every call: a reply of the given size after the given work."""
     return Outcome(
-        reply=b"", state=b"", sizes=ObjectSizes(spec.upload_objects, int(spec.upload_bytes)),
+        reply=b"", state=b"", sizes=_sizes(spec.upload_objects, spec.upload_bytes, flower),
         work={**spec.work, "peak_memory_bytes": spec.memory_bytes}, cpu_s=0.0, peak_bytes=0, error="", metrics={},
     )  # fmt: skip
 
@@ -37,7 +50,7 @@ def run_rounds(world: World, rounds: Rounds, spec: TimingOnly) -> None:
     Raises:
         Stalled: Fewer than ``spec.min_nodes`` nodes are listed and nothing more can happen.
     """
-    sizes = ObjectSizes(spec.download_objects, int(spec.download_bytes))
+    sizes = _sizes(spec.download_objects, spec.download_bytes, world.plan.flower)
     template = _metadata(spec)
     for number in range(1, spec.rounds + 1):
         nodes = _wait_for_nodes(world, spec.min_nodes)

@@ -112,6 +112,7 @@ def _collect(world: World, delivery: Delivery) -> None:
         world.run_until(world.now_s + pause_s)
         world.server.wait_until_up()
         pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+    world.run_until(world.now_s + world.superlink.delay_s(delivery.reply_sizes.objects + 1))
 
 
 def withdraw(world: World, delivery: Delivery, code: int, reason: str) -> None:

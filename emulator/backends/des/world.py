@@ -20,6 +20,7 @@ from emulator.backends.des.loads import LinkLoads
 from emulator.backends.des.presence import Presence
 from emulator.backends.des.serverside import ServerSide
 from emulator.backends.des.state import Delivery, NodeState
+from emulator.backends.des.superlink import SuperLink
 from emulator.backends.des.supernode import lose, serve
 from emulator.backends.des.waiting import Post
 from emulator.compute.costs import seconds
@@ -64,6 +65,7 @@ class World:
         self.faults = FaultReplay(self)
         self.round = 0
         self.server = ServerSide(self)
+        self.superlink = SuperLink(self)
 
     def _make_nodes(self) -> dict[str, NodeState]:
         empty = adapter.content_to_bytes(adapter.empty_content())
@@ -222,6 +224,11 @@ class World:
     def listed_nodes(self) -> list[NodeState]:
         """Return the nodes the SuperLink would name, in the plan's order."""
         return [node for node in self.nodes.values() if self.presence.is_listed(node)]
+
+    def tell(self) -> None:
+        """Log what the user must know before any figure of this run."""
+        if self.superlink.notice:
+            self.log.append(self.now_s, "notice", note=self.superlink.notice)
 
     def waiting_for(self) -> str:
         """Say what is under way, for messages about a clock that stands still."""
