@@ -7,13 +7,15 @@ runs in none of them. Results do not depend on the number of workers, unless an 
 from __future__ import annotations
 
 import gc
+import heapq
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import sys
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -27,9 +29,12 @@ from emulator.interrupts import raise_if_interrupted
 
 _FORK = multiprocessing.get_context("fork")
 PIPELINE = 2
-"""Jobs a worker may hold: one under way and one waiting, so that short calls follow each other without a pause."""
+SHORT_CALL_S = 0.05
+"""A worker may hold a second job, waiting, where calls are short, so that they follow each other without a pause. Behind a
+long call a job would only miss another worker that becomes free."""
 
-
+CORES_VARIABLE = "PYTHON_CPU_COUNT"
+"""How Python programs are told how many cores are theirs (``os.process_cpu_count`` reads it from 3.13 on)."""
 INTERRUPT_CHECK_S = 0.25
 """How often a wait for a worker looks whether the user has pressed Ctrl-C."""
 
@@ -57,8 +62,12 @@ class Executor:
         self._running: dict[Connection, deque[Job]] = {}
         self._started: set[str] = set()
         self._retried: set[str] = set()
-        self._queue: OrderedDict[str, Job] = OrderedDict()
+        self._queue: dict[str, Job] = {}
+        self._order: list[tuple[float, int, str]] = []
+        self._queued = 0
         self._done: dict[str, Outcome] = {}
+        self._expected_s: dict[int, float] = {}
+        self._wanted_key = ""
         self.cpu_s = 0.0
         self.calls = 0
         for _ in range(workers):  # now, before the ServerApp runs: workers know nothing of what it does
@@ -72,14 +81,13 @@ class Executor:
         if remembered is not None:
             self._done[job.key] = remembered
             return
-        self._queue[job.key] = job
+        self._enqueue(job)
         self._pump()
 
     def result(self, job: Job) -> Outcome:
         """Return the outcome of ``job``, waiting for it; a job waited for goes to the head of the queue."""
         self.submit(job)
-        if job.key in self._queue:
-            self._queue.move_to_end(job.key, last=False)
+        self._wanted_key = job.key
         while job.key not in self._done:
             raise_if_interrupted()
             self._pump()
@@ -103,7 +111,7 @@ class Executor:
             connection = self._freest_worker()
             if connection is None:
                 return
-            _, job = self._queue.popitem(last=False)
+            job = self._next_job()
             self._started.add(job.key)
             self._running[connection].append(job)
             try:
@@ -111,16 +119,29 @@ class Executor:
             except OSError:  # the worker died while idle: it is buried and the job starts anew elsewhere
                 self._running[connection].pop()
                 self._started.discard(job.key)
-                self._queue[job.key] = job
-                self._queue.move_to_end(job.key, last=False)
+                self._enqueue(job)
                 self._remove(connection)
+
+    def _next_job(self) -> Job:
+        """Take the job to start next: the one waited for, else the longest, so that no long one is left for the end."""
+        key = self._wanted_key
+        while key not in self._queue:
+            key = heapq.heappop(self._order)[-1]
+        return self._queue.pop(key)
+
+    def _enqueue(self, job: Job) -> None:
+        self._queue[job.key] = job
+        self._queued += 1
+        heapq.heappush(self._order, (-self._expected_s.get(job.node_id, math.inf), self._queued, job.key))
 
     def _freest_worker(self) -> Connection | None:
         """Return a worker that can take a job, starting one where there are fewer than wanted; None where all are full."""
         if len(self._workers) < self._wanted_workers and all(self._running[c] for c in self._workers):
             return self._start_worker()
         connection = min(self._workers, key=lambda c: len(self._running[c]))
-        return connection if len(self._running[connection]) < PIPELINE else None
+        held = self._running[connection]
+        room = PIPELINE if held and self._expected_s.get(held[0].node_id, math.inf) < SHORT_CALL_S else 1
+        return connection if len(held) < room else None
 
     def _collect(self, *, block: bool) -> None:
         busy = [connection for connection, jobs in self._running.items() if jobs]
@@ -136,13 +157,13 @@ class Executor:
                 exit_code = self._remove(connection)
                 if exit_code < 0 and job.key not in self._retried:
                     self._retried.add(job.key)  # killed from outside, by the host's memory killer perhaps: once more
-                    self._queue[job.key] = job
-                    self._queue.move_to_end(job.key, last=False)
+                    self._enqueue(job)
                     continue
                 self._done[job.key] = _crashed(job, exit_code)
                 continue
             self._started.discard(job.key)
             self.cpu_s += outcome.cpu_s
+            self._expected_s[job.node_id] = outcome.cpu_s
             self.calls += 1
             self._journal.remember(job, outcome)
             self._done[job.key] = outcome
@@ -166,8 +187,7 @@ class Executor:
         process = self._workers.pop(connection)
         for waiting in reversed(self._running.pop(connection)):
             self._started.discard(waiting.key)
-            self._queue[waiting.key] = waiting
-            self._queue.move_to_end(waiting.key, last=False)
+            self._enqueue(waiting)
         process.join()
         connection.close()
         return int(process.exitcode or 0)
@@ -192,6 +212,7 @@ def _worker_main(
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ[CORES_VARIABLE] = "1"  # one call, one core: the others belong to the other workers
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)

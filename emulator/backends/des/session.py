@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +25,7 @@ from emulator.errors import EmulatorError, RunFailed
 from emulator.events import EventLog
 from emulator.flower import adapter, clock
 from emulator.flower.appinfo import read_app_info
-from emulator.flower.executor import Executor
+from emulator.flower.executor import CORES_VARIABLE, Executor
 from emulator.flower.journal import Journal
 from emulator.flower.logs import app_output_to
 from emulator.flower.observe import observed_strategies
@@ -41,6 +44,20 @@ class Session(Protocol):
 
     def close(self, status: Status) -> HostCost:
         """Close the log with ``status`` and free everything; returns what the run cost this machine."""
+
+
+@contextmanager
+def entitled_to(cores: int) -> Iterator[None]:
+    """Tell the ServerApp how many cores it may keep busy, in Python's own variable; while it computes, workers are idle."""
+    before = os.environ.get(CORES_VARIABLE)
+    os.environ[CORES_VARIABLE] = str(cores)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CORES_VARIABLE]
+        else:
+            os.environ[CORES_VARIABLE] = before
 
 
 def _close_log(world: World, rounds: Rounds, status: Status) -> None:
@@ -82,6 +99,7 @@ class AppSession:
         self._server_app = adapter.load_component(app_dir, "serverapp")
         client_app = adapter.load_component(app_dir, "clientapp")
         self._folder = options.folder
+        self._workers = options.workers
         info = read_app_info(app_dir)
         self._journal = Journal(options.folder / "journal.bin")
         measurements = load_measurements(options.folder, options.measured_in or options.folder)
@@ -104,7 +122,11 @@ class AppSession:
         random.seed(self._seed)
         np.random.seed(self._seed % 2**32)
         adapter.set_identity(adapter.SERVER_NODE_ID)
-        with app_output_to(self._folder / "serverapp.log"), observed_strategies(self._recorder):
+        with (
+            entitled_to(self._workers),
+            app_output_to(self._folder / "serverapp.log"),
+            observed_strategies(self._recorder),
+        ):
             self._work.restart()
             try:
                 with clock.virtual_time(self._grid):
