@@ -59,7 +59,11 @@ def _run(arguments: list[str]) -> int:
     if options.check or options.show_config or options.plan:
         return _inspect(options)
     from emulator import runner
+    from emulator.registry import nearest
 
+    meant = nearest(options.scenario, list(_COMMANDS))
+    if meant and not Path(options.scenario).exists():
+        raise UsageError(f"{options.scenario!r} is neither a scenario file nor a command{meant}")
     return _with_progress(
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
@@ -181,10 +185,14 @@ def _topology(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="emulate topology", description="Draw a scenario's network.")
     parser.add_argument("scenario")
     parser.add_argument("--to", default="topology.svg", help="file to write, .svg or .png (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="the scenario's quick setting")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value; may be repeated"
+    )
     options = parser.parse_args(arguments)
     if Path(options.to).suffix not in (".svg", ".png"):
         raise UsageError(f"--to: got {options.to!r}; allowed: a name ending in .svg or .png")
-    _scenario, plan = plan_scenario(Path(options.scenario))
+    _scenario, plan = plan_scenario(Path(options.scenario), overrides=options.set, quick=options.quick)
     draw_topology(plan, Path(options.to))
     print(f"{len(plan.nodes)} nodes and {len(plan.links)} links drawn to {options.to}")
     return 0

@@ -12,7 +12,7 @@ from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import choose_source
 from fedgen.data.windows import PreparedPatient
 from fedgen.strategies import TolerantFedAvg
-from fedgen.work import WorkReport, add_notice, add_to_context
+from fedgen.work import WorkReport, add_notice, add_provenance, add_to_context
 
 GLOBAL_MODEL = "global-model"
 EVALUATION = "evaluation-round-{}"
@@ -83,6 +83,7 @@ def main(grid: Grid, context: Context) -> None:
     used, source, notice = choose_source(config.data_source, config.data_otherwise, config.data_dir, config.seed)
     if notice is not None:
         add_notice(context, notice)
+    add_provenance(context, used, source.digest())
     strategy = build_strategy(config)
     initial = ArrayRecord(dict(task.new_model(config).state_dict()))
     result = strategy.start(

@@ -14,6 +14,7 @@ from flwr.app import ConfigRecord, Context
 
 WORK_REPORT = "work-report"
 NOTICES = "notices"
+PROVENANCE = "provenance"
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,8 @@ def add_notice(context: Context, text: str) -> None:
     notices = context.state.config_records.get(NOTICES, ConfigRecord())
     notices[str(len(notices))] = text
     context.state[NOTICES] = notices
+
+
+def add_provenance(context: Context, source: str, digest: str) -> None:
+    """Note in `context.state["provenance"]` which data the run used, by name and by SHA-256."""
+    context.state[PROVENANCE] = ConfigRecord({"data": source, "data-sha256": digest})

@@ -1,7 +1,8 @@
 """A pool of forked worker processes that run ClientApp calls, and the journal that remembers them.
 
 Workers are forked from the process that has imported the app, so imports are paid once and memory is shared. The ServerApp
-runs in none of them. Results do not depend on the number of workers, unless an app carries state in module globals.
+runs in none of them. Results do not depend on the number of workers, unless an app carries state in module globals and has not
+asked for ``fresh_process``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from emulator.flower import adapter
 from emulator.flower.journal import Journal
 from emulator.flower.logs import log_to_stderr
-from emulator.flower.worker import Job, Outcome, call
+from emulator.flower.worker import Job, Outcome, call, call_in_child
 from emulator.interrupts import raise_if_interrupted
 
 _FORK = multiprocessing.get_context("fork")
@@ -48,15 +49,24 @@ class Executor:
         workers: Number of processes, at least 1.
         journal: Remembers finished calls, so that an interrupted run goes on without repeating them.
         log_path: Where the workers' standard output and error go.
+        fresh_process: Run each call in a process of its own, forked from the worker.
     """
 
     def __init__(
-        self, client_app: Any, run_config: Mapping[str, Any], *, workers: int, journal: Journal, log_path: Path
+        self,
+        client_app: Any,
+        run_config: Mapping[str, Any],
+        *,
+        workers: int,
+        journal: Journal,
+        log_path: Path,
+        fresh_process: bool = False,
     ) -> None:
         self._client_app = client_app
         self._run_config = run_config
         self._journal = journal
         self._log_path = log_path
+        self._call = call_in_child if fresh_process else call
         self._wanted_workers = workers
         self._workers: dict[Connection, Any] = {}
         self._running: dict[Connection, deque[Job]] = {}
@@ -173,7 +183,7 @@ class Executor:
         ours, theirs = _FORK.Pipe()
         process = _FORK.Process(
             target=_worker_main,
-            args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path),
+            args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path, self._call),
         )
         process.daemon = True
         process.start()
@@ -206,7 +216,12 @@ def _crashed(job: Job, exit_code: int) -> Outcome:
 
 
 def _worker_main(
-    connection: Connection, others: list[Connection], client_app: Any, run_config: Mapping[str, Any], log_path: Path
+    connection: Connection,
+    others: list[Connection],
+    client_app: Any,
+    run_config: Mapping[str, Any],
+    log_path: Path,
+    carry_out: Callable[[Any, Job, Mapping[str, Any]], Outcome],
 ) -> None:
     for other in others:  # inherited ends of other workers' pipes would keep those alive
         other.close()
@@ -223,7 +238,7 @@ def _worker_main(
     threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
     while True:
         job = jobs.get()
-        outcome = call(client_app, job, run_config)
+        outcome = carry_out(client_app, job, run_config)
         if outcome.error:
             sys.stderr.write(f"{job.key}:\n{outcome.error}\n")
         connection.send(outcome)

@@ -20,6 +20,10 @@ NOTICES = "notices"
 """Reserved ConfigRecord in the ServerApp's context state: texts its user must see."""
 
 
+PROVENANCE = "provenance"
+"""Reserved ConfigRecord in the ServerApp's context state: which data the run used; kept in ``provenance.json``."""
+
+
 class ServerWork:
     """Accounts for one ServerApp.
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
-import random
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from emulator.backends.des.calls import GivenCalls, RealCalls
 from emulator.backends.des.grid import VirtualGrid
 from emulator.backends.des.options import HostCost, RunOptions, Status
 from emulator.backends.des.recorder import Recorder
 from emulator.backends.des.rounds import Rounds
-from emulator.backends.des.serverwork import ServerWork
+from emulator.backends.des.serverwork import PROVENANCE, ServerWork
 from emulator.backends.des.timing import given_outcome, run_rounds
 from emulator.backends.des.world import World
 from emulator.compute.measured import Measurements, load_measurements
@@ -29,6 +27,7 @@ from emulator.flower.executor import CORES_VARIABLE, Executor
 from emulator.flower.journal import Journal
 from emulator.flower.logs import app_output_to
 from emulator.flower.observe import observed_strategies
+from emulator.flower.worker import prepare_process
 from emulator.plan import Plan
 from emulator.rng import derive_seed
 
@@ -105,6 +104,7 @@ class AppSession:
         measurements = load_measurements(options.folder, options.measured_in or options.folder)
         self._executor = Executor(
             client_app, plan.app.run_config, workers=options.workers, journal=self._journal,
+            fresh_process=plan.app.fresh_process,
             log_path=options.folder / "clientapp.log",
         )  # fmt: skip
         self._world = World(plan, log, RealCalls(plan, self._executor), measurements, info.bundle_bytes)
@@ -119,8 +119,7 @@ class AppSession:
 
     def serve(self) -> None:
         """Run the ServerApp to its end."""
-        random.seed(self._seed)
-        np.random.seed(self._seed % 2**32)
+        prepare_process(self._seed)
         adapter.set_identity(adapter.SERVER_NODE_ID)
         with (
             entitled_to(self._workers),
@@ -147,8 +146,15 @@ class AppSession:
         _close_log(self._world, self._rounds, status)
         self._world.measurements.save()
         self._executor.close()
+        self._keep_provenance()
         if status == "finished":
             self._journal.discard()
         else:
             self._journal.close()
         return HostCost(self._executor.cpu_s, self._work.cpu_s, self._executor.calls)
+
+    def _keep_provenance(self) -> None:
+        record = self._context.state.config_records.get(PROVENANCE)
+        if record is not None:
+            text = json.dumps({name: str(value) for name, value in record.items()}, indent=2)
+            (self._folder / "provenance.json").write_text(text + "\n")
