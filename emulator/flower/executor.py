@@ -29,10 +29,10 @@ from emulator.flower.worker import Job, Outcome, call, call_in_child
 from emulator.interrupts import raise_if_interrupted
 
 _FORK = multiprocessing.get_context("fork")
-PIPELINE = 2
-SHORT_CALL_S = 0.05
-"""A worker may hold a second job, waiting, where calls are short, so that they follow each other without a pause. Behind a
-long call a job would only miss another worker that becomes free."""
+STOCK_S = 0.1
+MOST_IN_STOCK = 64
+"""How much work, and how many jobs, a worker may hold. Short calls follow each other without a pause while the world is being
+computed; behind a long call a waiting job would only miss another worker that becomes free."""
 
 CORES_VARIABLE = "PYTHON_CPU_COUNT"
 """How Python programs are told how many cores are theirs (``os.process_cpu_count`` reads it from 3.13 on)."""
@@ -150,8 +150,8 @@ class Executor:
             return self._start_worker()
         connection = min(self._workers, key=lambda c: len(self._running[c]))
         held = self._running[connection]
-        room = PIPELINE if held and self._expected_s.get(held[0].node_id, math.inf) < SHORT_CALL_S else 1
-        return connection if len(held) < room else None
+        stock_s = sum(self._expected_s.get(job.node_id, math.inf) for job in held)
+        return connection if stock_s < STOCK_S and len(held) < MOST_IN_STOCK else None
 
     def _collect(self, *, block: bool) -> None:
         busy = [connection for connection, jobs in self._running.items() if jobs]
