@@ -50,7 +50,10 @@ def test_longest_call_of_the_last_time_goes_first(tmp_path):
     blocker = make_job(2, 2, 400)
     for job in (blocker, make_job(2, 1, 1), make_job(2, 3, 60), make_job(3, 2, 1)):
         executor.submit(job)
-    order = {node: answer(executor, make_job(call, node, amount)) for call, node, amount in ((3, 2, 1), (2, 3, 60), (2, 1, 1))}
+    order = {
+        node: answer(executor, make_job(call, node, amount))
+        for call, node, amount in ((3, 2, 1), (2, 3, 60), (2, 1, 1))
+    }
     executor.close()
     assert order[2] < order[3] < order[1]
 
