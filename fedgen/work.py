@@ -25,7 +25,9 @@ class WorkReport:
     Attributes:
         train_macs: Multiply-accumulates of one forward pass per trained beat, times passes over the beats.
             Backward passes are not in it: they cost about twice the forward pass.
+        train_steps: Optimiser steps (batches).
         infer_macs: Multiply-accumulates of scoring.
+        infer_steps: Batches scored.
         signal_samples: Raw ECG samples cleaned; 0 when this was done in an earlier call.
         peak_memory_bytes: Estimate of data, weights, optimiser and activations; without the process itself.
         dp_train_macs: As `train_macs`, of training with one clipped gradient per example.
@@ -38,7 +40,9 @@ class WorkReport:
     """
 
     train_macs: float = 0.0
+    train_steps: float = 0.0
     infer_macs: float = 0.0
+    infer_steps: float = 0.0
     signal_samples: float = 0.0
     peak_memory_bytes: float = 0.0
     dp_train_macs: float = 0.0
