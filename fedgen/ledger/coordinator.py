@@ -77,10 +77,16 @@ class Coordinator:
         self._starts.append(len(self.lines))
         return block
 
-    def question_for(self, member: str) -> bytes:
-        """Return the lines a member has not confirmed yet: entries and blocks, no votes."""
+    def question_for(self, member: str, *, closed_only: bool = False) -> bytes:
+        """Return the lines a member has not confirmed yet: entries and blocks, no votes.
+
+        Args:
+            member: Public key of the member.
+            closed_only: Leave out entries that no block closes yet.
+        """
         start = self._starts[self._next_for.get(member, 0)]
-        return b"\n".join(line for line in self.lines[start:] if not line.startswith(b'{"vote"'))
+        end = self._starts[-1] if closed_only else None
+        return b"\n".join(line for line in self.lines[start:end] if not line.startswith(b'{"vote"'))
 
     def take_votes(self, member: str, votes: list[bytes]) -> int:
         """Keep a member's votes for the blocks it was asked about, in order; returns how many are right."""

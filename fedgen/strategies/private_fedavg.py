@@ -67,7 +67,7 @@ class PrivateFedAvg(TolerantFedAvg):
         self._talk = talk = Talk(grid, server_round, self.answer_wait_s)
         asked = len(nodes)
         for guard in self.guards:
-            nodes = guard.prepare(talk, nodes)
+            nodes = guard.prepare(talk, nodes, arrays)
         nodes = self.carrier.prepare(talk, nodes)
         self.report_work(self.carrier.work())
         if len(nodes) < asked:
@@ -78,7 +78,7 @@ class PrivateFedAvg(TolerantFedAvg):
     def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int) -> Message:
         content = RecordDict({self.arrayrecord_key: arrays, CONFIG: config})
         briefs = {"codec": self.codec.brief(), self.carrier_name: self.carrier.brief(node)}
-        briefs.update({guard.name: guard.brief(node) for guard in self.guards})
+        briefs.update({guard.name: guard.brief(node, self._talk.server_round) for guard in self.guards})
         for name, brief in briefs.items():
             if brief:
                 content[BRIEF.format(name)] = brief
@@ -111,6 +111,8 @@ class PrivateFedAvg(TolerantFedAvg):
             "round.replies": float(len(total.nodes)) if total is not None else 0.0,
             "round.accepted": float(total is not None),
         }
+        for guard in self.guards:
+            summary.update(guard.measures())
         self.latest_round = summary
         return model, MetricRecord(summary)
 
