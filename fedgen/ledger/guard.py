@@ -8,7 +8,6 @@ is closed and the institutions that can be reached vote. Whoever cannot is shown
 
 from collections.abc import Mapping
 from logging import INFO, WARNING
-from typing import cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
 from flwr.common.logger import log
@@ -183,5 +182,5 @@ class LedgerGuard:
 
 def _votes(record: ConfigRecord) -> list[bytes]:
     votes = record.get("votes")
-    data = cast(bytes, votes) if isinstance(votes, bytes) else b""
+    data = votes if isinstance(votes, bytes) else b""
     return [data[start : start + SIGNATURE_BYTES] for start in range(0, len(data), SIGNATURE_BYTES)]

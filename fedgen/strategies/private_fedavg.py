@@ -73,12 +73,12 @@ class PrivateFedAvg(TolerantFedAvg):
         if len(nodes) < asked:
             log(WARNING, "configure_train: %d of %d nodes cannot take part", asked - len(nodes), asked)
         config["server-round"] = server_round
-        return [self._message(arrays, config, node) for node in nodes]
+        return [self._message(arrays, config, node, server_round) for node in nodes]
 
-    def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int) -> Message:
+    def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int, server_round: int) -> Message:
         content = RecordDict({self.arrayrecord_key: arrays, CONFIG: config})
         briefs = {"codec": self.codec.brief(), self.carrier_name: self.carrier.brief(node)}
-        briefs.update({guard.name: guard.brief(node, self._talk.server_round) for guard in self.guards})
+        briefs.update({guard.name: guard.brief(node, server_round) for guard in self.guards})
         for name, brief in briefs.items():
             if brief:
                 content[BRIEF.format(name)] = brief
