@@ -39,10 +39,14 @@ SERVER_NODE_ID = SUPERLINK_NODE_ID
 
 
 class ObjectSizes(NamedTuple):
-    """How a message travels: ``objects`` content-addressed objects of ``total_bytes`` together."""
+    """How a message travels: ``objects`` content-addressed objects of ``total_bytes`` together.
+
+    ``parts`` are their sizes in the order in which they are sent; empty where nobody knows them.
+    """
 
     objects: int
     total_bytes: int
+    parts: tuple[int, ...] = ()
 
 
 class AppLoadError(RunFailed):
@@ -107,8 +111,8 @@ def object_sizes(message: Message) -> ObjectSizes:
     objects inside a message travel once.
     """
     with no_object_id_recompute():
-        objects = get_all_nested_objects(message)
-        return ObjectSizes(len(objects), sum(len(item.deflate()) for item in objects.values()))
+        parts = tuple(len(item.deflate()) for item in get_all_nested_objects(message).values())
+        return ObjectSizes(len(parts), sum(parts), parts)
 
 
 def content_to_bytes(content: RecordDict) -> bytes:
@@ -216,4 +220,5 @@ def make_context(node_id: int, node_config: dict[str, Any], state: RecordDict, r
 
 CRASHED = ErrorCode.CLIENT_APP_CRASHED
 RAISED = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
-REPLY_UNAVAILABLE = ErrorCode.REPLY_MESSAGE_UNAVAILABLE
+MESSAGE_UNAVAILABLE = ErrorCode.MESSAGE_UNAVAILABLE
+NODE_UNAVAILABLE = ErrorCode.NODE_UNAVAILABLE
