@@ -82,12 +82,7 @@ def load_component(app_dir: Path, component: str) -> Any:
         reference = config["tool"]["flwr"]["app"]["components"][component]
     except KeyError:
         raise AppLoadError(f"{app_dir}/pyproject.toml names no [tool.flwr.app.components] {component}") from None
-    try:
-        app = load_app(reference, ImportError, app_dir)
-    except (Exception, SystemExit) as error:  # whatever an app raises at import is the app's fault, and is told as such
-        raise AppLoadError(
-            f"the app's {component} {reference!r} in {app_dir} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    app = load_named(app_dir, reference, component)
     if component == "serverapp" and getattr(app, "_main", None) is None:
         raise AppLoadError(
             f"the app's serverapp {reference!r} has no @app.main() function. Flower's legacy server (server_fn) calls the Grid "
@@ -106,6 +101,20 @@ def set_object_form(*, chunk_bytes: int, is_fused: bool) -> None:
 
 
 _form = {"is_fused": False}
+
+
+def load_named(app_dir: Path, reference: str, what: str) -> Any:
+    """Return the object ``module:name`` of an app.
+
+    Raises:
+        AppLoadError: The object is missing, or importing it raises.
+    """
+    try:
+        return load_app(reference, ImportError, app_dir)
+    except (Exception, SystemExit) as error:  # whatever an app raises at import is the app's fault, and is told as such
+        raise AppLoadError(
+            f"the app's {what} {reference!r} in {app_dir} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def object_sizes(message: Message) -> ObjectSizes:
