@@ -67,6 +67,10 @@ class Stalled(RunFailed):
     """The virtual clock can no longer move while the ServerApp waits for something."""
 
 
+class ServerAppLost(RunFailed):
+    """The ServerApp's process died, as the scenario has it."""
+
+
 class ComparisonFailed(EmulatorError):
     """Two runs differ by more than the stated tolerance."""
 

@@ -180,11 +180,12 @@ class PlacedFault:
     """A fault at a place in the protocol: in round ``round``, at node ``node``, in ``phase``.
 
     ``action`` is ``crash`` (the ClientApp process dies, its work is lost, no reply) or ``leave`` (the node is gone for good).
+    In phase ``serve`` the node is the server: its ServerApp dies once the round's messages are out, and with it the run.
     """
 
     round: int
     node: str
-    phase: Literal["train", "upload"]
+    phase: Literal["train", "upload", "serve"]
     action: Literal["crash", "leave"] = "crash"
 
 

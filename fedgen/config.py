@@ -41,6 +41,11 @@ class AppConfig(PrivacySettings):
         "Round r starts no earlier than (r - 1) times this many seconds after the first; 0: back to back.",
         minimum=0,
     )
+    checkpoint_dir: str = key(
+        "checkpoint-dir",
+        "",
+        "Folder for a checkpoint after every round; a run that finds one there goes on after it. Empty: none is kept.",
+    )
     min_replies: int = key(
         "min-replies", 1, "With fewer good replies in a round the global model is kept as it is.", minimum=1
     )

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The coordinator's side: choose the data, run the rounds, test the model after each."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import Strategy
 
 from fedgen import task
+from fedgen.checkpoint import Checkpoint, load_checkpoint
 from fedgen.client_app import SOURCE_USED
 from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import choose_source
@@ -15,6 +18,7 @@ from fedgen.data.windows import PreparedPatient
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
+from fedgen.strategies.continued import Continued, Evaluate
 from fedgen.work import WorkReport, add_notice, add_provenance, add_to_context
 
 GLOBAL_MODEL = "global-model"
@@ -79,6 +83,31 @@ class GlobalTest:
         self.unreported_samples = 0.0
 
 
+class Keeper:
+    """Tests the model after a round, then writes the checkpoint."""
+
+    def __init__(self, test: GlobalTest, strategy: TolerantFedAvg, config: AppConfig, source_used: str) -> None:
+        """Keep what is needed."""
+        self.test = test
+        self.strategy = strategy
+        self.folder = Path(config.checkpoint_dir)
+        self.settings = experiment(config, source_used)
+
+    def __call__(self, server_round: int, arrays: ArrayRecord) -> MetricRecord:
+        """Return the test's metrics."""
+        metrics = self.test(server_round, arrays)
+        if server_round:
+            Checkpoint(server_round, arrays, self.strategy.keep(), self.settings).save(self.folder)
+        return metrics
+
+
+def experiment(config: AppConfig, source_used: str) -> dict[str, Any]:
+    """Return the settings that rounds depend on; others may change from one run to its continuation."""
+    free = {"num_server_rounds", "checkpoint_dir", "data_dir", "round_deadline_s", "round_interval_s", "data_source"}
+    settings = {name: value for name, value in asdict(config).items() if name not in free}
+    return {**settings, "source": source_used}
+
+
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run all rounds.
@@ -97,12 +126,25 @@ def main(grid: Grid, context: Context) -> None:
     add_provenance(context, used, source.digest())
     initial = ArrayRecord(dict(task.new_model(config).state_dict()))
     strategy = build_strategy(config, context, initial)
-    result = strategy.start(
+    test = GlobalTest(config, task.test_patients(source, config), strategy, context)
+    evaluate: Evaluate = test
+    running: Strategy = strategy
+    rounds = config.num_server_rounds
+    if config.checkpoint_dir:
+        evaluate = keeper = Keeper(test, strategy, config, used)
+        found = load_checkpoint(keeper.folder, keeper.settings)
+        if found is not None:
+            add_notice(context, f"Goes on after round {found.round} of an earlier run.")
+            strategy.restore(found.kept)
+            initial, rounds = found.arrays, max(0, rounds - found.round)
+            running = continued = Continued(strategy, found.round)
+            evaluate = continued.counted(keeper)
+    result = running.start(
         grid=grid,
         initial_arrays=initial,
-        num_rounds=config.num_server_rounds,
+        num_rounds=rounds,
         timeout=config.round_deadline_s,
         train_config=ConfigRecord({SOURCE_USED: used}),
-        evaluate_fn=GlobalTest(config, task.test_patients(source, config), strategy, context),
+        evaluate_fn=evaluate,
     )
     context.state[GLOBAL_MODEL] = result.arrays if len(result.arrays) else initial

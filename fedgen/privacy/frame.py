@@ -20,7 +20,7 @@ Client (`fedgen.privacy.client`): train, noise, `seal` (carrier), `stamp` (guard
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
@@ -138,6 +138,17 @@ class Carrier(Protocol):
     def work(self) -> WorkReport:
         """Return the server's work since the last call."""
         ...
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A guard whose state has to survive the end of the process: an accountant of what was spent, a ledger's head."""
+
+    def keep(self) -> dict[str, Any]:
+        """Return the state as JSON."""
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take the state of an earlier run back."""
 
 
 class Guard(Protocol):

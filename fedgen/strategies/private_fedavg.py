@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Federated averaging of protected contributions: the server sees their sum, or less."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from logging import INFO, WARNING
 from typing import Any
 
@@ -11,7 +11,7 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid
 
 from fedgen.privacy.codecs import Codec
-from fedgen.privacy.frame import BRIEF, CONFIG, SEALED, Carrier, Guarantee, Guard, Sum, Talk
+from fedgen.privacy.frame import BRIEF, CONFIG, SEALED, Carrier, Guarantee, Guard, Keeps, Sum, Talk
 from fedgen.privacy.vectors import TAIL, Layout, layout_of, moved, quantile_of_shares
 from fedgen.strategies.tolerant_fedavg import TolerantFedAvg
 from fedgen.work import WorkReport
@@ -83,6 +83,18 @@ class PrivateFedAvg(TolerantFedAvg):
             if brief:
                 content[BRIEF.format(name)] = brief
         return Message(content=content, message_type=MessageType.TRAIN, dst_node_id=node)
+
+    def keep(self) -> dict[str, Any]:
+        """Return what has to survive: the rules' own, and what guards that have a `keep` give."""
+        guards = {guard.name: guard.keep() for guard in self.guards if isinstance(guard, Keeps)}
+        return {**super().keep(), "guards": guards}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take back what an earlier run's `keep` gave."""
+        super().restore(kept)
+        for guard in self.guards:
+            if isinstance(guard, Keeps) and guard.name in kept["guards"]:
+                guard.restore(kept["guards"][guard.name])
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]

@@ -4,7 +4,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from logging import INFO, WARNING
 from typing import Any, cast
 
@@ -106,7 +106,7 @@ class TolerantFedAvg(FedAvg):
         """Sleep until the round may start."""
         now_s = time.time()
         if self._started_s is None:
-            self._started_s = now_s
+            self._started_s = now_s - (server_round - 1) * self.round_interval_s  # a continued run starts at once
         due_s = self._started_s + (server_round - 1) * self.round_interval_s
         if due_s > now_s:
             time.sleep(due_s - now_s)
@@ -122,6 +122,14 @@ class TolerantFedAvg(FedAvg):
                 log(WARNING, "Only %d of %d nodes are connected", len(nodes), self.min_available_nodes)
                 return nodes
             time.sleep(POLL_S)
+
+    def keep(self) -> dict[str, Any]:
+        """Return what has to survive the end of the process, as JSON."""
+        return {"threshold": self.threshold}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take back what an earlier run's `keep` gave."""
+        self.threshold = kept["threshold"]
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]

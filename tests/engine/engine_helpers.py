@@ -30,7 +30,10 @@ DEVICE = Device(
 
 
 def make_plan(app: str, clients: int = 3, **changes: Any) -> Plan:
-    """Return a star of ``clients`` 10/2 Mbit/s, 50 ms links; ``config`` and any field of Plan may be given."""
+    """Return a star of ``clients`` 10/2 Mbit/s, 50 ms links; ``config`` and any field of Plan may be given.
+
+    The SuperLink answers at once: what it costs is tested by itself.
+    """
     config = {**default_config(app), **changes.pop("config", {})}
     nodes = [Node("server", "server", device=DEVICE)]
     links, routes = [], {}
@@ -43,7 +46,7 @@ def make_plan(app: str, clients: int = 3, **changes: Any) -> Plan:
     plan = Plan(
         scenario="test", seed=7, starts_at_s=0.0, horizon_s=86400.0, nodes=tuple(sorted(nodes, key=lambda n: n.name)),
         links=tuple(links), routes=routes, outages=(), placed=(), app=AppPlan(str(APPS / app), config, None),
-        flower=FlowerSettings(),
+        flower=FlowerSettings(request_cpu_s=0.0),
     )  # fmt: skip
     return replace(plan, **changes)
 

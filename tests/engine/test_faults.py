@@ -202,7 +202,7 @@ def test_dead_spans_join_both_directions():
 
 
 def test_power_cut_after_the_work_and_before_the_upload_loses_only_the_reply(run_plan):
-    flower = FlowerSettings(reply_poll_s=50.0)
+    flower = FlowerSettings(reply_poll_s=50.0, request_cpu_s=0.0)
     quiet = run_plan(plan_with(flower=flower))
     done = quiet.rows("compute_finished", node="client-01")[0].t_s
     outcome = run_plan(plan_with(Outage(done + 1, done + 200, "client-01", "power cut"), flower=flower))

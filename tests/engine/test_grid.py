@@ -35,7 +35,9 @@ def test_horizon_ends_the_run_with_advice(run_plan):
 
 def test_timeout_is_virtual_and_ends_on_flowers_poll_grid(run_plan):
     config = {"min-nodes": 2, "num-server-rounds": 1, "timeout-s": 100.0, "evaluate": False}
-    flower = FlowerSettings(offline_after_s=1e6)  # else the SuperLink would answer for the node after a minute
+    flower = FlowerSettings(
+        offline_after_s=1e6, request_cpu_s=0.0
+    )  # else the SuperLink would answer for the node after a minute
     outage = Outage(1.0, 80000.0, "client-00", "off")
     outcome = run_plan(make_plan("numpy_app", 2, config=config, outages=(outage,), flower=flower))
     opened, closed = outcome.rows("round_opened")[0].t_s, outcome.rows("round_closed")[0].t_s
@@ -47,7 +49,7 @@ def test_message_without_timeout_is_answered_by_the_superlink(run_plan):
     """A loop that waits for every reply: for a lost one Flower answers when the node, or the message, is given up."""
     plan = make_plan("loop_app", 3, outages=(Outage(6.0, 80000.0, "client-00", "off"),))
     assert run_plan(plan).rows("reply_received", node="client-00")[0].note == "node unavailable"
-    patient = run_plan(replace(plan, flower=FlowerSettings(offline_after_s=1e6), horizon_s=3e5))
+    patient = run_plan(replace(plan, flower=FlowerSettings(offline_after_s=1e6, request_cpu_s=0.0), horizon_s=3e5))
     expired = patient.rows("reply_received", node="client-00")[0]
     assert expired.note == "time to live over"
     assert expired.t_s == pytest.approx(12 * 3600, abs=20)

@@ -7,7 +7,7 @@ from engine_helpers import DEVICE, make_plan
 
 from emulator.plan import FlowerSettings, LinkState, Outage, TimingOnly
 
-PLAIN = FlowerSettings(is_tls=False)
+PLAIN = FlowerSettings(is_tls=False, request_cpu_s=0.0)
 SIZE = 2_000_000
 
 

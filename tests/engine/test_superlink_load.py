@@ -55,7 +55,9 @@ def test_busy_is_told_and_idle_is_not():
 
 
 def test_cost_of_a_request_follows_the_servers_processor():
-    assert request_s(make_plan("work_app")) == pytest.approx(FLOWER.request_cpu_s * DEVICE.cpu_time_factor)
+    assert request_s(make_plan("work_app", flower=FLOWER)) == pytest.approx(
+        FLOWER.request_cpu_s * DEVICE.cpu_time_factor
+    )
 
 
 def timed(nodes, request_cpu_s, **timing):

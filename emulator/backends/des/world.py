@@ -25,7 +25,7 @@ from emulator.backends.des.supernode import lose, serve
 from emulator.backends.des.waiting import Post
 from emulator.compute.costs import seconds
 from emulator.compute.measured import Measurements
-from emulator.errors import RunFailed
+from emulator.errors import RunFailed, ServerAppLost
 from emulator.events import EventLog
 from emulator.flower import adapter
 from emulator.flower.adapter import ObjectSizes
@@ -66,6 +66,7 @@ class World:
         self.round = 0
         self.server = ServerSide(self)
         self.superlink = SuperLink(self)
+        self._last_round = min((fault.round for fault in plan.placed if fault.phase == "serve"), default=math.inf)
 
     def _make_nodes(self) -> dict[str, NodeState]:
         empty = adapter.content_to_bytes(adapter.empty_content())
@@ -91,8 +92,13 @@ class World:
         """Let the world run to ``until_s``, or to the moment ``stop`` triggers.
 
         Raises:
-            RunFailed: The plan's horizon would be passed.
+            RunFailed: The plan's horizon would be passed, or the ServerApp is lost.
         """
+        if self.round >= self._last_round:
+            raise ServerAppLost(
+                f"the ServerApp was lost in round {self.round}, after {format_duration(self.now_s)} (server_app_loss): "
+                "Flower ends the run. An app that keeps checkpoints goes on in a new run without this failure"
+            )
         if until_s > self.plan.horizon_s:
             if self.env.peek() > self.plan.horizon_s:
                 self._past_horizon()

@@ -23,6 +23,7 @@ from emulator.models.failures.power_cuts import power_cuts
 from emulator.models.failures.reboot import reboot
 from emulator.models.failures.regional import regional
 from emulator.models.failures.schedule import schedule
+from emulator.models.failures.server_app_loss import server_app_loss
 from emulator.models.failures.superlink import superlink
 from emulator.models.failures.trace import trace
 from emulator.models.failures.view import Reliability, View
@@ -44,6 +45,7 @@ FAILURES: dict[str, Callable[..., Iterator[Fault]]] = {
     "reboot": reboot,
     "regional": regional,
     "schedule": schedule,
+    "server_app_loss": server_app_loss,
     "superlink": superlink,
     "trace": trace,
     "weibull": weibull,
@@ -66,6 +68,7 @@ __all__ = [
     "reboot",
     "regional",
     "schedule",
+    "server_app_loss",
     "superlink",
     "trace",
     "weibull",
