@@ -23,6 +23,7 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate events RUN [--jsonl]  print the event log
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
+       emulate calibrate             measure this machine and write a device profile
 
 exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance, 130 interrupted
 """
@@ -202,6 +203,33 @@ def _profiles(arguments: list[str]) -> int:
     return 0
 
 
+def _calibrate(arguments: list[str]) -> int:
+    from emulator.compute.calibrate import calibrate
+    from emulator.models.devices import device_table
+    from emulator.models.facts import write_profile_file
+
+    classes = sorted({facts["klass"].value for facts in device_table().values()})
+    parser = argparse.ArgumentParser(
+        prog="emulate calibrate",
+        description="Measure what work costs on this machine (about a minute, best with nothing else running) and write a "
+        "device profile. A scenario uses it by 'devices: {my_pi: {file: my_pi.csv, idle: 2.7 W, busy: 5.7 W}}'.",
+    )
+    parser.add_argument("--out", default="calibrated.csv", help="file to write (default: %(default)s)")
+    parser.add_argument("--class", dest="klass", default="gateway", choices=classes, help="class of the device")
+    options = parser.parse_args(arguments)
+    path, console = Path(options.out), Console()
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--out: got {options.out!r}; there is no folder {str(path.parent)!r}; make it, or give another file"
+        )
+    facts = calibrate(path.stem, options.klass, on_stage=lambda text: console.print(f"{text} ...", style="dim"))
+    write_profile_file(path, facts)
+    for fact in facts:
+        print(f"{fact.quantity:36s} {fact.value:>14s} {fact.unit}")
+    print(f"written to {path}")
+    return 0
+
+
 def _run_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emulate",
@@ -244,6 +272,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "events": _events,
     "topology": _topology,
     "profiles": _profiles,
+    "calibrate": _calibrate,
 }
 
 __all__ = ["ScenarioError", "main"]
