@@ -14,12 +14,21 @@ from emulator.compute.training_probe import TrainingSpeed, measure_training
 from emulator.models.facts import Fact
 
 
-def calibrate(name: str, klass: str, *, on_stage: Callable[[str], None] = lambda _stage: None) -> list[Fact]:
+def calibrate(
+    name: str,
+    klass: str,
+    *,
+    threads: int,
+    statement: str = probes.STARTED,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> list[Fact]:
     """Return the rows of a profile called ``name``: size, unit costs and training rates of this machine; takes about a minute.
 
     Args:
         name: Name of the profile.
         klass: Class of the device, as in ``devices.csv``: says whether it has a battery.
+        threads: Threads that PyTorch trains with.
+        statement: What a ClientApp process imports, in Python.
         on_stage: Called with a few words before each group of measurements.
 
     Leaves out power (no machine measures its own; give ``idle`` and ``busy`` in the scenario), boot time and throttling.
@@ -31,7 +40,7 @@ def calibrate(name: str, klass: str, *, on_stage: Callable[[str], None] = lambda
         return Fact(name, quantity, text, unit, "measured", source, note)
 
     on_stage("starting ClientApp processes")
-    start_s, peak_bytes = probes.process_start()
+    start_s, peak_bytes = probes.process_start(statement)
     on_stage("arrays, samples and signals")
     units: dict[str, float | None] = {
         "process_starts": start_s,
@@ -42,12 +51,12 @@ def calibrate(name: str, klass: str, *, on_stage: Callable[[str], None] = lambda
     on_stage("encryption, masks, keys and signatures")
     units |= probes.ciphertexts() | probes.key_work()
     on_stage("training")
-    speed = measure_training()
+    speed = measure_training(threads)
     known = {unit: seconds for unit, seconds in units.items() if seconds is not None}
     return [
         fact("klass", klass, "str"),
         fact("runs_pytorch_training", "true", "bool"),
-        fact("cores", str(os.cpu_count() or 1), "count"),
+        fact("cores", str(os.cpu_count() or 1), "count", f"measured with {threads} training threads"),
         fact("ram_mb", _memory_bytes() / 1024**2, "MiB"),
         fact("base_memory", peak_bytes / 1e6, "MB", "a ClientApp process before its own data"),
         fact(

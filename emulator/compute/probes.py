@@ -1,7 +1,8 @@
 """What one unit of work takes on this machine: each probe does the work for real and returns seconds.
 
-Times are medians over repetitions, wall clock, after a warm-up. A probe whose library is not installed returns nothing, and the
-unit is then scaled from other machines as for any profile.
+Times are medians over repetitions, after a warm-up: CPU seconds, which other processes on the machine disturb little, or wall
+seconds where several threads work together. A probe whose library is not installed returns nothing, and the unit is then scaled
+from other machines as for any profile.
 """
 
 from __future__ import annotations
@@ -18,29 +19,50 @@ from typing import Final
 import numpy as np
 
 STARTED: Final = "import torch, flwr.clientapp"
-"""What a ClientApp process imports before its first line."""
+"""What a ClientApp process imports before its first line, where no app is named."""
+FIRST_STEP: Final = """
+import sys
+if "torch" in sys.modules:
+    import torch
+    layer = torch.nn.Linear(1, 1)
+    optimiser = torch.optim.Adam(layer.parameters())
+    layer(torch.zeros(1, 1)).sum().backward()
+    optimiser.step()
+"""
+"""PyTorch loads parts of itself at the first step of an optimiser; every process pays for it once."""
+Clock = Callable[[], float]
 _ELEMENTS: Final = 1_000_000
 
 
-def median_s(action: Callable[[], object], *, least: int = 5, budget_s: float = 1.0) -> float:
-    """Return the median duration of ``action`` over at least ``least`` repetitions and about ``budget_s``."""
+def median_s(
+    action: Callable[[], object], *, least: int = 5, budget_s: float = 1.0, clock: Clock = time.process_time
+) -> float:
+    """Return the median seconds of ``action`` by ``clock``, over at least ``least`` repetitions and about ``budget_s``."""
     action()
     taken: list[float] = []
     began = time.perf_counter()
     while len(taken) < least or time.perf_counter() - began < budget_s:
-        before = time.perf_counter()
+        before = clock()
         action()
-        taken.append(time.perf_counter() - before)
+        taken.append(clock() - before)
     return statistics.median(taken)
 
 
-def process_start() -> tuple[float, int]:
-    """Return seconds and peak bytes of a ClientApp process that only starts."""
+def process_start(statement: str = STARTED) -> tuple[float, int]:
+    """Return CPU seconds and peak bytes of a process that carries out ``statement``, trains one weight for one step, and ends.
+
+    Raises:
+        subprocess.CalledProcessError: The statement fails.
+    """
 
     def start() -> None:
-        subprocess.run([sys.executable, "-c", STARTED], check=True)
+        subprocess.run([sys.executable, "-c", f"{statement}\n{FIRST_STEP}"], check=True)
 
-    seconds = median_s(start, least=3, budget_s=0.0)
+    def children_s() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    seconds = median_s(start, least=3, budget_s=0.0, clock=children_s)
     return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 

@@ -1,22 +1,23 @@
 """How fast this machine trains: small networks at several batch sizes, and one with much arithmetic in a step.
 
-A step of ``m`` multiply-accumulates takes ``step + 6 m / R``: for each network both are the least squares fit, by relative error,
-over its batch sizes. The networks are plain examples of their kinds (1-D and 2-D convolutions, dense layers), not those of any app.
-PyTorch uses as many threads as there are cores, as a ClientApp on the machine would.
+A step of ``m`` multiply-accumulates takes ``step + 6 m / R``: for each network both are the least squares fit, by relative
+error, over its batch sizes. The networks are plain examples of their kinds (1-D and 2-D convolutions, dense layers), not those of
+any app. PyTorch uses as many threads as it is told; several are timed by the wall clock, one by its CPU seconds.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-import os
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from emulator.compute.probes import median_s
+from emulator.compute.probes import Clock, median_s
 from emulator.compute.rates import INFER_FLOP_PER_MAC, TRAIN_FLOP_PER_MAC
 
 if TYPE_CHECKING:
@@ -50,16 +51,16 @@ class TrainingSpeed:
     large_flops: float
 
 
-def measure_training() -> TrainingSpeed:
-    """Return how fast this machine trains; takes about half a minute."""
+def measure_training(threads: int) -> TrainingSpeed:
+    """Return how fast this machine trains with ``threads`` threads; takes about half a minute."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
-        return _measure()
+        return _measure(time.process_time if threads == 1 else time.perf_counter)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def fit_step(macs: list[float], seconds: list[float], flop_per_mac: float) -> tuple[float, float]:
@@ -70,21 +71,25 @@ def fit_step(macs: list[float], seconds: list[float], flop_per_mac: float) -> tu
     return max(0.0, float(step_s)), 1 / max(float(flop_s), 1e-15)
 
 
-def _measure() -> TrainingSpeed:
+def _measure(clock: Clock) -> TrainingSpeed:
     training, inference, all_macs, average = [], [], [], []
     for make in (_signal_network, _image_network, _dense_network):
         network, shape = make()
         per_sample = _macs(network, shape)
         macs = [batch * per_sample for batch in BATCHES]
-        train_s = [median_s(_train_step(network, batch, shape), least=7, budget_s=0.5) for batch in BATCHES]
-        infer_s = [median_s(_infer_step(network, batch, shape), least=7, budget_s=0.25) for batch in BATCHES]
+        train_s = [
+            median_s(_train_step(network, batch, shape), least=7, budget_s=0.5, clock=clock) for batch in BATCHES
+        ]
+        infer_s = [
+            median_s(_infer_step(network, batch, shape), least=7, budget_s=0.25, clock=clock) for batch in BATCHES
+        ]
         training.append(fit_step(macs, train_s, TRAIN_FLOP_PER_MAC))
         inference.append(fit_step(macs, infer_s, INFER_FLOP_PER_MAC))
         average.append(TRAIN_FLOP_PER_MAC * AVERAGE_BATCH * per_sample / train_s[BATCHES.index(AVERAGE_BATCH)])
         all_macs += macs
     network, shape = _large_network()
     large_macs = LARGE_BATCH * _macs(network, shape)
-    large_s = median_s(_train_step(network, LARGE_BATCH, shape), least=3, budget_s=3.0)
+    large_s = median_s(_train_step(network, LARGE_BATCH, shape), least=3, budget_s=3.0, clock=clock)
     mean = statistics.geometric_mean
     return TrainingSpeed(
         step_s=statistics.fmean(step for step, _ in training),
@@ -132,7 +137,7 @@ def _dense_network() -> tuple[nn.Module, tuple[int, ...]]:
     from torch import nn
 
     sizes = (256, 256, 128, 16, 128, 256, 256)
-    layers = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
+    layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers[:-1]), (256,)
 
 
