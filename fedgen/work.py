@@ -14,6 +14,10 @@ from flwr.app import ConfigRecord, Context
 
 WORK_REPORT = "work-report"
 NOTICES = "notices"
+KEPT_FILES = "kept-files"
+"""ConfigRecord in the ServerApp's `context.state`: files that whoever runs the app should keep, as bytes by name."""
+APPENDED = "ledger-appended"
+"""ConfigRecord in the ServerApp's `context.state`: bytes of each entry appended to the ledger, by its number and kind."""
 PLAIN_UNITS = ("train_macs", "infer_macs", "signal_samples", "peak_memory_bytes")
 """Amounts that every report holds, also where they are 0."""
 
@@ -31,9 +35,9 @@ class WorkReport:
         signal_samples: Raw ECG samples cleaned; 0 when this was done in an earlier call.
         peak_memory_bytes: Estimate of data, weights, optimiser and activations; without the process itself.
         dp_train_macs: As `train_macs`, of training with one clipped gradient per example.
-        encrypted_ciphertexts: Ciphertexts encrypted and serialised.
-        added_ciphertexts: Ciphertexts read and added to a sum.
-        decrypted_ciphertexts: Ciphertexts read and decrypted.
+        encrypted_ciphertexts: Ciphertexts encrypted, in units of one with degree 8192 and five primes, one of them for keys.
+        added_ciphertexts: Ciphertexts added to a sum, in the same unit.
+        decrypted_ciphertexts: Ciphertexts decrypted, in the same unit.
         masked_elements: Numbers to which one mask was added.
         key_agreements: Keys made or agreed upon.
         signatures: Signatures made or verified.

@@ -42,7 +42,7 @@ WORK_UNITS: Final[dict[str, str]] = {
     "stream_bits": "one bit of a sensor stream received and cleaned",
     "array_elements": "one float32 element aggregated or serialised",
     "samples": "one sample-pass handled in Python, without the network's arithmetic",
-    "encrypted_ciphertexts": "one ciphertext encoded and encrypted with a public key; CKKS, N = 8192, five primes",
+    "encrypted_ciphertexts": "one ciphertext encoded and encrypted, N = 8192 and five primes; a smaller one is a part of one",
     "decrypted_ciphertexts": "one such ciphertext decrypted and decoded",
     "added_ciphertexts": "one such ciphertext added to another",
     "masked_elements": "one number masked once: a key stream word made and added",

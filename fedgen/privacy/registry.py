@@ -4,8 +4,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flwr.app import Context
+
 from fedgen.config import AppConfig
-from fedgen.privacy import plain
+from fedgen.ledger import stamps
+from fedgen.ledger.access import parse_access
+from fedgen.ledger.guard import LedgerGuard
+from fedgen.privacy import he, he_keys, plain
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Carrier, Guard, Query, Seal, Stamp
 from fedgen.privacy.kinds import Kind
@@ -32,7 +37,7 @@ class CarrierHalves:
 class GuardHalves:
     """Both halves of a guard."""
 
-    server: Callable[[AppConfig], Guard]
+    server: Callable[[AppConfig, Context], Guard]
     stamp: Stamp
 
 
@@ -44,15 +49,29 @@ def _secagg(config: AppConfig, largest: int) -> Carrier:
 
 
 CARRIERS: dict[str, CarrierHalves] = {
+    "he": CarrierHalves(he.BfvCarrier, he.seal, is_exact=True),
     "plain": CarrierHalves(lambda config, largest: plain.PlainCarrier(), plain.seal, is_exact=False),
     "secagg": CarrierHalves(_secagg, answers.seal, is_exact=True),
 }
 """Carriers by `Kind.carrier`."""
 
-GUARDS: dict[str, GuardHalves] = {}
+
+def _ledger(config: AppConfig, context: Context) -> Guard:
+    """Return the server's half of the ledger."""
+    return LedgerGuard(parse_access(config.privacy_ledger_admit, config.privacy_ledger_revoke), context)
+
+
+GUARDS: dict[str, GuardHalves] = {"ledger": GuardHalves(_ledger, stamps.stamp)}
 """Guards by their name in `privacy.kind`."""
 
-QUERIES: dict[str, Query] = {**answers.ANSWERS}
+QUERIES: dict[str, Query] = {
+    "he_join": he_keys.answer_join,
+    "he_deal": he_keys.answer_deal,
+    "he_key": he_keys.answer_key,
+    he.OPEN: he.answer_open,
+    **answers.ANSWERS,
+    **stamps.QUERIES,
+}
 """What a client answers besides training, by action: a message of type `query.<action>`."""
 
 
