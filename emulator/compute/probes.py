@@ -24,9 +24,10 @@ FIRST_STEP: Final = """
 import sys
 if "torch" in sys.modules:
     import torch
-    layer = torch.nn.Linear(1, 1)
-    optimiser = torch.optim.Adam(layer.parameters())
-    layer(torch.zeros(1, 1)).sum().backward()
+    layers = torch.nn.Conv1d(1, 8, 5), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(96, 1)
+    network = torch.nn.Sequential(*layers)
+    optimiser = torch.optim.Adam(network.parameters())
+    network(torch.zeros(8, 1, 16)).sum().backward()
     optimiser.step()
 """
 """PyTorch loads parts of itself at the first step of an optimiser; every process pays for it once."""
@@ -49,7 +50,7 @@ def median_s(
 
 
 def process_start(statement: str = STARTED) -> tuple[float, int]:
-    """Return CPU seconds and peak bytes of a process that carries out ``statement``, trains one weight for one step, and ends.
+    """Return CPU seconds and peak bytes of a process that carries out ``statement``, trains a few weights for one step, and ends.
 
     Raises:
         subprocess.CalledProcessError: The statement fails.

@@ -60,7 +60,7 @@ def read_calls(path: Path, client: str | None) -> tuple[RecordedCall, ...]:
         client = min(calls, key=lambda name: (-len(calls[name]), name))
     if not calls.get(client):
         raise ValueError(
-            f"client {client!r} made no calls in {path.name}; allowed: {_some(calls)}{nearest(client, calls)}"
+            f"client {client!r} made no calls in {path.name}; allowed: {_some(calls)}{nearest(client, sorted(calls))}"
         )
     return tuple(calls[client])
 

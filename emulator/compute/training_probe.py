@@ -1,8 +1,8 @@
 """How fast this machine trains: small networks at several batch sizes, and one with much arithmetic in a step.
 
 A step of ``m`` multiply-accumulates takes ``step + 6 m / R``: for each network both are the least squares fit, by relative
-error, over its batch sizes. The networks are plain examples of their kinds (1-D and 2-D convolutions with normalisation), not those of
-any app. PyTorch uses as many threads as it is told; several are timed by the wall clock, one by its CPU seconds.
+error, over its batch sizes. The networks are plain examples of their kinds (1-D and 2-D convolutions with normalisation), not
+those of any app. PyTorch uses as many threads as it is told; several are timed by the wall clock, one by its CPU seconds.
 """
 
 from __future__ import annotations
