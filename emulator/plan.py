@@ -205,12 +205,14 @@ class AppPlan:
         run_config: Flat Flower run config (dotted keys).
         rounds: Rounds the run is expected to take, for progress display; None where unknown.
         trained: Clients that train for real, the others standing in with their sizes and work; empty where all train.
+        fresh_process: Each ClientApp call gets a process of its own.
     """
 
     path: str
     run_config: Mapping[str, str | int | float | bool]
     rounds: int | None = None
     trained: tuple[str, ...] = ()
+    fresh_process: bool = False
 
 
 @dataclass(frozen=True)

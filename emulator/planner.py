@@ -122,6 +122,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
             run_config=dict(sorted(scenario.app.config.items())),
             rounds=_rounds(scenario),
             trained=trained,
+            fresh_process=scenario.app.fresh_process,
         ),
         flower=scenario.flower,
         assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
