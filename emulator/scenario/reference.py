@@ -117,11 +117,12 @@ run folder, and `recorded_file` takes one client's calls from there, the first f
 learning: {{kind: none, rounds: 100, recorded_file: ../results/rural_clinic/001/calls.json}}
 ```
 
-`trained_clients: 50 of 5000` trains fifty clients for real and lets the others stand in. The app sees a federation of fifty: it lists,
-asks, averages and evaluates these, and the data is dealt among them, so that `min-available-nodes` and the like count to fifty
-and the model is that of fifty clients. The network sees all: each message to one of the fifty goes to the hundred behind it too,
-which answer with replies of its reply's size after its amount of work, on their own devices and links and through their own outages.
-A round waits for all that were asked, as it would; what the stand-ins send is nobody's update.
+`trained_clients: 50 of 5000` trains fifty clients for real and lets the others stand in. The app sees a federation of
+fifty: it lists, asks, averages and evaluates these, and the data is dealt among them, so that `min-available-nodes`
+and the like count to fifty and the model is that of fifty clients. The network sees all: each message to one of the
+fifty goes to the hundred behind it too, which answer with replies of its reply's size after its amount of work, on
+their own devices and links and through their own outages. A round waits for all that were asked, as it would; what
+the stand-ins send is nobody's update.
 """
 
 _SECTIONS: Final[tuple[tuple[str, type[BaseModel], str], ...]] = (
