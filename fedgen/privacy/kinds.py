@@ -29,7 +29,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Mechanisms by the name of a preset."""
 
-MISSING: frozenset[str] = frozenset({"dp-example", "dp-client", "ledger"})
+MISSING: frozenset[str] = frozenset({"ledger"})
 """Mechanisms that are described and not yet in this version."""
 
 EXCLUSIVE: dict[frozenset[str], str] = {
@@ -112,6 +112,16 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
         yield (
             "min-replies",
             f"{min_replies} with {kind.carrier}: the sum of one update is that update; set it to 2 or more",
+        )
+    if "dp-client" in kind and kind.carrier != "plain" and settings.privacy_bits < 16:
+        yield (
+            "privacy.bits",
+            f"{settings.privacy_bits} with dp-client under {kind.carrier}: the noise in whole numbers needs 16; set it to 16",
+        )
+    if settings.privacy_client_sampling == "poisson" and "dp-client" in kind and kind.carrier != "plain":
+        yield (
+            "privacy.client.sampling",
+            f"'poisson' with {kind.carrier}: its least number of contributions would tell how many were drawn; use 'all'",
         )
     if settings.privacy_client_sampling == "poisson" and "dp-client" not in kind:
         yield (

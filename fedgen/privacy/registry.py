@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fedgen.config import AppConfig
 from fedgen.privacy import he, he_keys, plain
+from fedgen.privacy.client_level import CentralNoiseCodec, SkellamCodec
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Carrier, Guard, Query, Seal, Stamp
 from fedgen.privacy.kinds import Kind
@@ -65,6 +66,9 @@ QUERIES: dict[str, Query] = {
 
 def make_codec(kind: Kind, config: AppConfig, layout: Layout) -> Codec:
     """Return the codec that fits the mechanisms; the same on the server and on every client."""
-    if CARRIERS[kind.carrier].is_exact:
+    is_exact = CARRIERS[kind.carrier].is_exact
+    if "dp-client" in kind:
+        return SkellamCodec(config, layout) if is_exact else CentralNoiseCodec(config)
+    if is_exact:
         return QuantisedCodec(layout, bits=config.privacy_bits, first_range=config.privacy_first_range)
     return FloatCodec()
