@@ -43,7 +43,7 @@ def private_strategy(
         carrier_name=kind.carrier,
         carrier=CARRIERS[kind.carrier].server(config, codec.largest),
         codec=codec,
-        guards=[guard.server(config) for name, guard in GUARDS.items() if name in kind],
+        guards=[guard.server(config, context) for name, guard in GUARDS.items() if name in kind],
         report_work=report_work,
         report_spent=report_spent,
         example_spent=ExampleSpent(config.privacy_example_delta) if "dp-example" in kind else None,
