@@ -67,20 +67,13 @@ def protected_training(call: Call, message: Message, share: Share, kind: Kind) -
     numbers = codec.encode(call, contribution.vector, brief_of(message, "codec"))
     sealed = CARRIERS[kind.carrier].seal(call, numbers, brief_of(message, kind.carrier))
     content = RecordDict({SEALED: sealed.arrays})
-<<<<<<< HEAD
     if contribution.spent is not None:
         content[SPENT] = contribution.spent
-    for name, guard in GUARDS.items():
-        if name in kind:
-            guard.stamp(call, content, brief_of(message, name))
-    return content, contribution.work.plus(sealed.work)
-=======
-    work = result.work.plus(sealed.work)
+    work = contribution.work.plus(sealed.work)
     for name, guard in GUARDS.items():
         if name in kind:
             work = work.plus(guard.stamp(call, message.content, content, brief_of(message, name)))
     return content, work
->>>>>>> main
 
 
 def _plain(call: Call, sent: ArrayRecord, share: Share) -> Contribution:

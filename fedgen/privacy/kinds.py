@@ -30,13 +30,6 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Mechanisms by the name of a preset."""
 
-<<<<<<< HEAD
-MISSING: frozenset[str] = frozenset({"ledger"})
-=======
-MISSING: frozenset[str] = frozenset({"dp-example", "dp-client"})
->>>>>>> main
-"""Mechanisms that are described and not yet in this version."""
-
 EXCLUSIVE: dict[frozenset[str], str] = {
     frozenset(
         {"he", "secagg"}
@@ -111,8 +104,6 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
     except ValueError as error:
         yield "privacy.kind", f"{settings.privacy_kind!r}: {error}"
         return
-    if missing := sorted(kind.mechanisms & MISSING):
-        yield "privacy.kind", f"{settings.privacy_kind!r}: {', '.join(missing)} is not part of this version"
     for name, parse, text in (
         ("privacy.ledger.admit", parse_admit, settings.privacy_ledger_admit),
         ("privacy.ledger.revoke", parse_revoke, settings.privacy_ledger_revoke),

@@ -90,7 +90,6 @@ class PrivateFedAvg(TolerantFedAvg):
         config["server-round"] = server_round
         return [self._message(arrays, config, node, server_round) for node in nodes]
 
-<<<<<<< HEAD
     def _sample(self, server_round: int, nodes: list[int]) -> list[int]:
         """Return the nodes that train; nobody when the clients' budget is spent."""
         self._may_release = self.codec.begin(len(nodes))
@@ -102,10 +101,7 @@ class PrivateFedAvg(TolerantFedAvg):
             return [node for node in willing if random.random() < self.fraction_train]
         return super()._sample(server_round, willing)
 
-    def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int) -> Message:
-=======
     def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int, server_round: int) -> Message:
->>>>>>> main
         content = RecordDict({self.arrayrecord_key: arrays, CONFIG: config})
         briefs = {"codec": self.codec.brief(), self.carrier_name: self.carrier.brief(node)}
         briefs.update({guard.name: guard.brief(node, server_round) for guard in self.guards})
