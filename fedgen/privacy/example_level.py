@@ -40,6 +40,7 @@ from fedgen.privacy.vectors import Vector, shares_of_noisy
 from fedgen.work import WorkReport
 
 HISTOGRAM_SHARE = 0.1
+BINS_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,17 @@ def train_examples(call: Call, sent: ArrayRecord, patients: list[ProtectedPatien
     )
     train_privately(model, beats, plan, seed=fresh_seed() >> 66)
     counts = np.sum([_score_counts(model, patient) for patient in patients], axis=0)
-    noisy = counts + fresh_generator().normal(0.0, 1.0, len(counts)) * releases[1].noise
-    shares = shares_of_noisy(noisy, examples)
+    shares = shares_of_noisy(_noised(counts, releases[1].noise), examples)
     return ExampleResult(
         ArrayRecord(dict(model.state_dict())), shares, account, delta, examples, _work(model, patients, config, plan)
     )
+
+
+def _noised(counts: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
+    """Return counts with noise in every four bins together, spread evenly over them: fewer bins add up less noise."""
+    coarse = counts.reshape(-1, BINS_TOGETHER).sum(axis=1)
+    coarse += fresh_generator().normal(0.0, 1.0, len(coarse)) * noise
+    return np.repeat(coarse / BINS_TOGETHER, BINS_TOGETHER)
 
 
 def _noise_once(call: Call, examples: int, delta: float) -> float:
