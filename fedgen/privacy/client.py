@@ -60,7 +60,7 @@ def protected_training(call: Call, message: Message, share: Share, kind: Kind) -
     """
     sent = message.content.array_records["arrays"]
     try:
-        contribution = _examples(call, sent, share) if "dp-example" in kind else _plain(call, sent, share)
+        contribution = train_examples(call, sent, share) if "dp-example" in kind else train_plain(call, sent, share)
     except BudgetExhausted as reason:
         return RecordDict({REFUSED: ConfigRecord({"reason": str(reason)})}), WorkReport()
     codec = make_codec(kind, call.config, layout_of(sent))
@@ -76,7 +76,8 @@ def protected_training(call: Call, message: Message, share: Share, kind: Kind) -
     return content, work
 
 
-def _plain(call: Call, sent: ArrayRecord, share: Share) -> Contribution:
+def train_plain(call: Call, sent: ArrayRecord, share: Share) -> Contribution:
+    """Return a clinic's contribution without noise."""
     patients = task.client_patients(share.source, call.config, share.partition, share.partitions)
     result = task.train_client(
         sent.to_torch_state_dict(), patients, call.config, partition=share.partition, server_round=call.server_round
@@ -85,7 +86,12 @@ def _plain(call: Call, sent: ArrayRecord, share: Share) -> Contribution:
     return Contribution(np.concatenate([difference(ArrayRecord(result.state), sent), shares]), result.work)
 
 
-def _examples(call: Call, sent: ArrayRecord, share: Share) -> Contribution:
+def train_examples(call: Call, sent: ArrayRecord, share: Share) -> Contribution:
+    """Return a clinic's contribution with noise for each example, and its account.
+
+    Raises:
+        BudgetExhausted: The round does not fit the clinic's budget.
+    """
     from fedgen.privacy import example_level  # Opacus takes two seconds to import: only who needs it pays
 
     patients = example_level.protected_patients(share.source, call.config, share.partition, share.partitions)
