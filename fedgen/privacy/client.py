@@ -11,7 +11,7 @@ from fedgen.data.sources import DataSource
 from fedgen.privacy.budget import BudgetExhausted
 from fedgen.privacy.frame import BRIEF, REFUSED, SEALED, SPENT, Call
 from fedgen.privacy.kinds import Kind
-from fedgen.privacy.registry import CARRIERS, GUARDS, make_codec
+from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
 from fedgen.privacy.vectors import Vector, difference, layout_of, shares_below
 from fedgen.work import WorkReport
 
@@ -65,7 +65,7 @@ def protected_training(call: Call, message: Message, share: Share, kind: Kind) -
         return RecordDict({REFUSED: ConfigRecord({"reason": str(reason)})}), WorkReport()
     codec = make_codec(kind, call.config, layout_of(sent))
     numbers = codec.encode(call, contribution.vector, brief_of(message, "codec"))
-    sealed = CARRIERS[kind.carrier].seal(call, numbers, brief_of(message, kind.carrier))
+    sealed = carrier_of(kind, call.config).seal(call, numbers, brief_of(message, kind.carrier))
     content = RecordDict({SEALED: sealed.arrays})
     if contribution.spent is not None:
         content[SPENT] = contribution.spent

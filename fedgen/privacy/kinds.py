@@ -117,6 +117,11 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
             "min-replies",
             f"{min_replies} with {kind.carrier}: the sum of one update is that update; set it to 2 or more",
         )
+    if settings.privacy_he_scheme == "ckks" and "dp-client" in kind and kind.carrier == "he":
+        yield (
+            "privacy.he.scheme",
+            "'ckks' with dp-client: noise in shares needs exact sums of whole numbers; use bfv",
+        )
     if "dp-client" in kind and kind.carrier != "plain" and settings.privacy_bits < 16:
         yield (
             "privacy.bits",

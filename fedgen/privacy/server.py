@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context
 from fedgen.config import AppConfig
 from fedgen.privacy.frame import SPENT, Guarantee
 from fedgen.privacy.kinds import Kind
-from fedgen.privacy.registry import CARRIERS, GUARDS, make_codec
+from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
 from fedgen.privacy.spent import ExampleSpent
 from fedgen.privacy.statements import statements
 from fedgen.privacy.vectors import layout_of
@@ -41,7 +41,7 @@ def private_strategy(
         add_notice(context, text)
     return PrivateFedAvg(
         carrier_name=kind.carrier,
-        carrier=CARRIERS[kind.carrier].server(config, codec.largest),
+        carrier=carrier_of(kind, config).server(config, codec.largest),
         codec=codec,
         guards=[guard.server(config, context) for name, guard in GUARDS.items() if name in kind],
         report_work=report_work,

@@ -25,6 +25,12 @@ class PrivacySettings:
         "Largest value of an update that the first round can carry under he and secagg; later rounds follow the model's moves.",
         exclusiveMinimum=0,
     )
+    privacy_he_scheme: str = key(
+        "privacy.he.scheme",
+        "bfv",
+        "Encryption of he: bfv (whole numbers, exact sums, few bytes) or ckks (floats, nearly right sums, 4.6 times the bytes).",
+        enum=["bfv", "ckks"],
+    )
     privacy_he_authority: int = key(
         "privacy.he.authority",
         -1,
