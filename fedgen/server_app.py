@@ -15,6 +15,7 @@ from fedgen.client_app import SOURCE_USED
 from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import choose_source
 from fedgen.data.windows import PreparedPatient
+from fedgen.errors import ConfigError
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
@@ -120,6 +121,11 @@ def main(grid: Grid, context: Context) -> None:
         DataError: The patient data cannot be had.
     """
     config = parse_config(context.run_config)
+    if config.checkpoint_dir and config.privacy_kind != "none":
+        raise ConfigError(
+            f"checkpoint-dir: got {config.checkpoint_dir!r} with privacy.kind {config.privacy_kind!r}; the clients of a "
+            "protected run keep accounts and keys that a new run does not have: leave checkpoint-dir empty"
+        )
     used, source, notice = choose_source(config.data_source, config.data_otherwise, config.data_dir, config.seed)
     if notice is not None:
         add_notice(context, notice)

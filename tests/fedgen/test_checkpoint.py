@@ -87,6 +87,11 @@ def test_checkpoint_of_another_experiment_is_refused(run: Any, tmp_path: Path) -
         run({"checkpoint-dir": str(tmp_path), "seed": 8})
 
 
+def test_protected_runs_keep_none(run: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="accounts and keys that a new run does not have"):
+        run({"checkpoint-dir": str(tmp_path), "privacy.kind": "secagg"})
+
+
 def make_checkpoint(number: int) -> Checkpoint:
     arrays = ArrayRecord({"a.b": Array(np.arange(6, dtype=np.float32).reshape(2, 3) + number)})
     return Checkpoint(number, arrays, {"threshold": 0.5}, {"seed": 1})

@@ -6,42 +6,20 @@ the model: there are no weights and no metrics. Everything the network, the prot
 
 from __future__ import annotations
 
-import math
-
 from flwr.app import Message, RecordDict
 from flwr.app.metadata import Metadata
 
+from emulator.backends.des.calls import given_sizes
 from emulator.backends.des.rounds import Rounds
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.backends.des.waiting import await_replies
 from emulator.backends.des.world import World
 from emulator.errors import Stalled
 from emulator.flower import adapter
-from emulator.flower.adapter import ObjectSizes
-from emulator.flower.worker import Outcome
-from emulator.plan import FlowerSettings, TimingOnly
+from emulator.plan import TimingOnly
 
 _LIST_NODES_S = 1.0
 """Pause between two looks at the list of nodes while too few are there (Flower's ``sample_nodes``)."""
-
-
-RECORD_OBJECTS = 5
-"""Objects of a message besides its arrays and their chunks: itself, its content, and three records."""
-
-
-def _sizes(objects: int, size_bytes: float, flower: FlowerSettings) -> ObjectSizes:
-    """Return the objects of a message: as many as given, with arrays fused or cut into chunks as the settings say."""
-    chunks = math.ceil(size_bytes / flower.chunk_bytes)
-    fused = RECORD_OBJECTS + 1 + chunks
-    return ObjectSizes(min(objects, fused) if flower.is_fused else max(objects, chunks), int(size_bytes))
-
-
-def given_outcome(spec: TimingOnly, flower: FlowerSettings) -> Outcome:
-    """Return the outcome of every call: a reply of the given size after the given work."""
-    return Outcome(
-        reply=b"", state=b"", sizes=_sizes(spec.upload_objects, spec.upload_bytes, flower),
-        work={**spec.work, "peak_memory_bytes": spec.memory_bytes}, cpu_s=0.0, peak_bytes=0, error="", metrics={},
-    )  # fmt: skip
 
 
 def run_rounds(world: World, rounds: Rounds, spec: TimingOnly) -> None:
@@ -50,15 +28,16 @@ def run_rounds(world: World, rounds: Rounds, spec: TimingOnly) -> None:
     Raises:
         Stalled: Fewer than ``spec.min_nodes`` nodes are listed and nothing more can happen.
     """
-    sizes = _sizes(spec.download_objects, spec.download_bytes, world.plan.flower)
     template = _metadata(spec)
     for number in range(1, spec.rounds + 1):
+        call = spec.call(number)
+        sizes = given_sizes(call.download_objects, call.download_bytes, world.plan.flower)
         nodes = _wait_for_nodes(world, spec.min_nodes)
         rounds.open(len(nodes))
         deliveries = [world.send(template, b"", sizes, node, number) for node in nodes]
         found = await_replies(world, deliveries, spec.deadline_s)
         answered = [_take(rounds, delivery, is_found=delivery.key in found) for delivery in deliveries]
-        _aggregate(world, spec, sum(answered))
+        _aggregate(world, call.upload_bytes, sum(answered))
     rounds.close()
 
 
@@ -82,8 +61,8 @@ def _wait_for_nodes(world: World, at_least: int) -> list[NodeState]:
     return nodes
 
 
-def _aggregate(world: World, spec: TimingOnly, replies: int) -> None:
-    elements = replies * spec.upload_bytes / 4
+def _aggregate(world: World, upload_bytes: float, replies: int) -> None:
+    elements = replies * upload_bytes / 4
     seconds = world.server_work_s({"array_elements": elements}) if elements else 0.0
     world.server.compute(seconds, "aggregate")
 
