@@ -42,9 +42,10 @@ class Checkpoint:
         folder.mkdir(parents=True, exist_ok=True)
         about = {"format": FORMAT, "round": self.round, "kept": dict(self.kept), "settings": dict(self.settings)}
         partial = folder / f"{FILE}.partial"
+        stored: dict[str, Any] = {f"array {name}": array.numpy() for name, array in self.arrays.items()}
+        stored[ABOUT] = np.array(json.dumps(about))
         with partial.open("wb") as file:
-            arrays = {f"array {name}": array.numpy() for name, array in self.arrays.items()}
-            np.savez(file, **{ABOUT: np.array(json.dumps(about))}, **arrays)
+            np.savez(file, **stored)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(folder / FILE)
