@@ -34,6 +34,9 @@ WORK_UNITS: Final[dict[str, str]] = {
     "signal_samples": "one raw ADC sample filtered and windowed",
     "array_elements": "one float32 element aggregated or serialised",
     "samples": "one sample-pass handled in Python, without the network's arithmetic",
+    "masked_elements": "one number masked once: a key stream word made and added",
+    "key_agreements": "one Diffie-Hellman agreement with one peer, and the key derived from it",
+    "signatures": "one signature made or checked",
 }
 ANCHOR: Final = "rpi_4b_4gb"
 REFERENCE: Final = "cloud_x86_8vcpu"
