@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from emulator.errors import EmulatorError, ScenarioError, UsageError
+from emulator.units import parse_quantity
 
 EXIT_INTERRUPTED = 130
 EXIT_SYSTEM = 4
@@ -23,8 +24,11 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate events RUN [--jsonl]  print the event log
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
+       emulate doctor                say what this machine can do for a live run, and what to install
+       emulate cleanup RUN           end what a live run that was cut off has left behind
 
-exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance, 130 interrupted
+exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance or
+live run INVALID, 130 interrupted
 """
 
 
@@ -63,9 +67,24 @@ def _run(arguments: list[str]) -> int:
     return _with_progress(
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
-            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report, **hooks,
+            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report,
+            live=_live_options(options), **hooks,
         )
     )  # fmt: skip
+
+
+def _live_options(options: argparse.Namespace) -> Any:
+    """Return what the command line says about a live run; None in virtual time."""
+    given = [name for name in ("shaper", "start_from", "run_for", "pcap", "allow_invalid") if getattr(options, name)]
+    if options.backend != "mininet":
+        if given:
+            raise UsageError("--shaper, --from, --for, --pcap and --allow-invalid are for --backend mininet")
+        return None
+    from emulator.backends.live.backend import LiveOptions
+
+    return LiveOptions(
+        options.shaper or "auto", options.start_from or 0.0, options.run_for, options.pcap, options.allow_invalid
+    )
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -210,7 +229,7 @@ def _run_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", help="scenario file, for example scenarios/rural_clinic.yaml")
-    parser.add_argument("--backend", default="des", help="des (virtual time, the default)")
+    parser.add_argument("--backend", default="des", help="des (virtual time, the default) or mininet (live)")
     parser.add_argument("--seed", type=int, help="replaces the scenario's seed")
     parser.add_argument("--run", help="name of the run folder (default: the next number)")
     parser.add_argument("--out", default="results", help="parent of run folders (default: %(default)s)")
@@ -222,8 +241,23 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="check the scenario and stop")
     parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
     parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
+    live = parser.add_argument_group("with --backend mininet")
+    live.add_argument("--shaper", choices=("auto", "userspace", "netem"), help="what shapes the links (default: auto)")
+    live.add_argument(
+        "--from", dest="start_from", type=_duration, metavar="TIME", help="begin there in the plan: '2 h'"
+    )
+    live.add_argument("--for", dest="run_for", type=_duration, metavar="TIME", help="run no longer than this: '8 min'")
+    live.add_argument("--pcap", action="store_true", help="keep a packet capture of every link")
+    live.add_argument("--allow-invalid", action="store_true", help="exit 0 even if the run's verdict is INVALID")
     _add_host_options(parser)
     return parser
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_quantity(text, "time")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_host_options(parser: argparse.ArgumentParser) -> None:
@@ -238,12 +272,43 @@ def _positive(text: str) -> int:
     return number
 
 
+def _doctor(arguments: list[str]) -> int:
+    from emulator.backends.live.doctor import examine
+
+    parser = argparse.ArgumentParser(prog="emulate doctor", description="Say what this machine can do for a live run.")
+    parser.add_argument("--out", default="results", help="where run folders would go (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    checks = examine(Path(options.out).resolve())
+    for check in checks:
+        state = "yes" if check.is_there else "NO " if check.is_needed else "no "
+        print(f"{state}  {check.what}" + ("" if check.is_there else f": {check.advice}"))
+    is_able = all(check.is_there for check in checks if check.is_needed)
+    print("live runs are possible here" if is_able else "live runs are not possible here")
+    return 0 if is_able else 3
+
+
+def _cleanup(arguments: list[str]) -> int:
+    from emulator.backends.live.backend import end_recorded_process
+    from emulator.runfolder import RunFolder
+
+    parser = argparse.ArgumentParser(prog="emulate cleanup", description="End what a live run has left behind.")
+    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
+    options = parser.parse_args(arguments)
+    folder = RunFolder(Path(options.run))
+    folder.read_status()
+    was_there = end_recorded_process(folder.path / "live")
+    print("ended the run's sandbox and all in it" if was_there else "nothing of this run is left on this machine")
+    return 0
+
+
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "report": _report,
     "events": _events,
     "topology": _topology,
     "profiles": _profiles,
+    "doctor": _doctor,
+    "cleanup": _cleanup,
 }
 
 __all__ = ["ScenarioError", "main"]

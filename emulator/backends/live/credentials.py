@@ -1,4 +1,4 @@
-"""Certificates and keys that a run makes for itself: an authority, the SuperLink's certificate, a key pair for every SuperNode."""
+"""Certificates and keys that a run makes for itself: an authority, the SuperLink's, a key pair for every SuperNode."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NodeKey:
 
 
 def make_server_files(folder: Path, address: str) -> ServerFiles:
-    """Write an authority's certificate, and a certificate and key (RSA 2048, as in Flower's guide) for ``address`` and loopback."""
+    """Write an authority's certificate, and a certificate and key (RSA 2048, as in Flower's guide) for ``address``."""
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of one emulated run")])

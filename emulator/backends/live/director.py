@@ -1,6 +1,7 @@
 """Carries out a live run inside its sandbox: builds the network, starts Flower, replays the faults, ends everything.
 
-It runs in network, process and mount namespaces of its own (``sandbox``); whatever it starts ends with it. What it has to say goes to its
+It runs in network, process and mount namespaces of its own (``sandbox``); whatever it starts ends with it. What it
+has to say goes to its
 journal: ``ready`` when all SuperNodes have joined, ``failed`` with a sentence, ``ended`` at the end.
 """
 
@@ -94,7 +95,7 @@ class Director:
             not self._hosts.is_running("superlink")
         ):
             raise BackendUnavailable(
-                f"the SuperLink did not come up within {START_LIMIT_S:.0f} s; the end of its log {self._hosts.log('superlink')}:\n"
+                f"the SuperLink did not come up within {START_LIMIT_S:.0f} s; the end of {self._hosts.log('superlink')}:\n"
                 + self._hosts.last_words("superlink")
             )
 
@@ -175,7 +176,9 @@ class Director:
                 if self._serverapp_row("serverapp_ended") is not None:
                     return
                 if not self._hosts.is_running("superlink"):
-                    raise EmulatorError("the SuperLink ended in the middle of the run:\n" + self._hosts.last_words("superlink"))
+                    raise EmulatorError(
+                        "the SuperLink ended in the middle of the run:\n" + self._hosts.last_words("superlink")
+                    )
             if now_s >= end_s:
                 self._journal.write("slice_over")
                 return

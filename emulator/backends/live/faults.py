@@ -22,7 +22,8 @@ class Action:
 def node_actions(plan: Plan) -> list[Action]:
     """Return what happens to nodes, in order of time.
 
-    Overlapping outages of a node count as one. A client boots ``boot_s`` after its power is back, unless that goes again before.
+    Overlapping outages of a node count as one. A client boots ``boot_s`` after its power is back, unless that goes
+    again before.
     """
     actions: list[Action] = []
     down: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """What the processes of a live run write down: one file each, one JSON object a line, times of the machine's monotonic clock.
 
-The clock is one for all namespaces. A line is one ``write``, so that a killed process leaves whole lines and at most half of the last.
+The clock is one for all namespaces. A line is one ``write``, so that a killed process leaves whole lines and at most
+half of the last.
 """
 
 from __future__ import annotations

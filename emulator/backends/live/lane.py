@@ -1,9 +1,9 @@
 """One direction of a link as the userspace shaper treats it: a drop-tail queue, a rate, a delay. Pure: time is an argument.
 
-A packet is dropped on arrival when the link is down or when the queue would hold more than ``queue_bytes`` (the packet being
-sent not counted); it is sent when all before it are, for ``8 * size / rate`` seconds; then it is lost with the state's probability,
-or arrives ``delay`` (plus jitter: normal, never before the packet ahead) later. Lost packets use capacity, as on a real medium. What
-waits when the link goes down is dropped; what is under way arrives.
+A packet is dropped on arrival when the link is down or when the queue would hold more than ``queue_bytes`` (the
+packet being sent not counted); it is sent when all before it are, for ``8 * size / rate`` seconds; then it is lost
+with the state's probability, or arrives ``delay`` (plus jitter: normal, never before the packet ahead) later. Lost
+packets use capacity, as on a real medium. What waits when the link goes down is dropped; what is under way arrives.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class Lane:
         states: Rate, delay, jitter and loss by time; the first holds from the beginning.
         queue_bytes: Length of the queue.
         down: Times (start, end) at which nothing passes, in order and apart.
-        random: Draws losses and jitter.
+        draws: Gives losses and jitter.
         medium: Shared with the other direction where the link is half duplex.
     """
 
     states: Sequence[LinkState]
     queue_bytes: float
     down: Sequence[tuple[float, float]]
-    random: Random
+    draws: Random
     medium: Medium = field(default_factory=Medium)
     counters: Counters = field(default_factory=Counters)
     _queued_bytes: int = 0
@@ -127,10 +127,10 @@ class Lane:
         counters.sent_bytes += len(packet)
         counters.expected_losses += state.loss
         counters.loss_variance += state.loss * (1 - state.loss)
-        if state.loss > 0 and self.random.random() < state.loss:
+        if state.loss > 0 and self.draws.random() < state.loss:
             counters.lost_packets += 1
             return Sent(packet, at_s, None)
-        jitter_s = self.random.gauss(0, state.jitter_s) if state.jitter_s > 0 else 0.0
+        jitter_s = self.draws.gauss(0, state.jitter_s) if state.jitter_s > 0 else 0.0
         self._last_due_s = max(self._last_due_s, at_s + max(0.0, state.delay_s + jitter_s))
         return Sent(packet, at_s, self._last_due_s)
 

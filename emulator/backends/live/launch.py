@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
-STARTED_S = time.monotonic()  # before anything is imported: a process's start counts from here
-
-import sys
+STARTED_S = time.monotonic()  # before anything large is imported: a process's start counts from here
 
 
 def main() -> None:

@@ -73,3 +73,8 @@ def _check(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result
+
+
+def die_with_parent() -> None:
+    """Let this process be killed when the one that started it ends, however it ends; for ``preexec_fn``."""
+    _libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL

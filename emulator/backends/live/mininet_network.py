@@ -1,8 +1,8 @@
 """Builds a described network with Mininet: namespaces, TUN devices or bridges, addresses and routes.
 
-It is built inside the run's own sandbox, so names are free and nothing of the machine's own network is seen or touched. For the
-userspace shaper a wire is a pair of TUN devices that the relay joins; for netem it is a bridge between two veth pairs, with the
-shaping on the bridge's ports.
+It is built inside the run's own sandbox, so names are free and nothing of the machine's own network is seen or
+touched. For the userspace shaper a wire is a pair of TUN devices that the relay joins; for netem it is a bridge
+between two veth pairs, with the shaping on the bridge's ports.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from mininet.link import Link
 from mininet.log import setLogLevel
 from mininet.net import Mininet
 from mininet.node import Node
 from mininet.nodelib import LinuxBridge
-from mininet.link import Link
 from mininet.topo import Topo
 
 from emulator.backends.live.network import MTU_BYTES, Host, LiveNetwork, Wire

@@ -1,14 +1,15 @@
 """From a plan to what is built on Linux: hosts, wires, addresses and routes. Describes, starts nothing.
 
-Every node of the plan is a host with one address, every link a wire between two hosts. Hosts forward, and know the way to the
-server and back along the plan's routes and no other, so that packets take the links that the plan says and nothing reaches
-further. Names are short because the kernel allows an interface 15 characters.
+Every node of the plan is a host with one address, every link a wire between two hosts. Hosts forward, and know the
+way to the server and back along the plan's routes and no other, so that packets take the links that the plan says and
+nothing reaches further. Names are short because the kernel allows an interface 15 characters.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from itertools import pairwise
 
 from emulator.plan import Link, Plan
 
@@ -97,9 +98,7 @@ def describe_network(plan: Plan) -> LiveNetwork:
         raise ValueError(f"{len(plan.nodes)} nodes; a live network has {MAX_HOSTS} addresses")
     address = {node.name: str(FIRST_ADDRESS + index) for index, node in enumerate(plan.nodes)}
     host = {node.name: f"h{index}" for index, node in enumerate(plan.nodes)}
-    wires = tuple(
-        Wire(f"w{index}", link, host[link.leaf], host[link.root]) for index, link in enumerate(plan.links)
-    )
+    wires = tuple(Wire(f"w{index}", link, host[link.leaf], host[link.root]) for index, link in enumerate(plan.links))
     routes = _routes(plan, address, {wire.link.name: wire.name for wire in wires})
     hosts = tuple(
         Host(host[node.name], node.name, address[node.name], tuple(sorted(routes[node.name]))) for node in plan.nodes
@@ -118,6 +117,6 @@ def _routes(plan: Plan, address: dict[str, str], wire: dict[str, str]) -> dict[s
             routes[there].add(Route(address[start], wire[link.name], address[here]))
             passed.append(there)
             here = there
-        for (before, after), hop in zip(zip(passed, passed[1:], strict=False), hops, strict=True):
+        for (before, after), hop in zip(pairwise(passed), hops, strict=True):
             routes[before].add(Route(address[here], wire[hop.link], address[after]))
     return routes

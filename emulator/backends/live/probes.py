@@ -46,7 +46,7 @@ class Probes:
 def machine_cpu() -> dict[str, float]:
     """Return the machine's CPU seconds so far: ``busy`` (all work), ``steal`` (taken by the hypervisor), ``total``."""
     fields = [int(text) / TICKS_PER_S for text in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    user, nice, system, idle, wait, irq, softirq, steal = fields
+    user, nice, system, _idle, _wait, irq, softirq, steal = fields
     return {"busy": user + nice + system + irq + softirq, "steal": steal, "total": sum(fields)}
 
 

@@ -1,8 +1,8 @@
 """The userspace shaper: carries every packet of a run from one end of its link to the other, as late as the link is long.
 
-One process holds both ends of every link (TUN devices in two namespaces) and moves packets by the rules of ``lane``. It is told by
-its standard input when the run's time 0 is (``start SECONDS``), and ends when that is closed. One step of the loop: what is due is done in
-order of the time it was due at, then what has arrived is taken in.
+One process holds both ends of every link (TUN devices in two namespaces) and moves packets by the rules of ``lane``.
+It is told by its standard input when the run's time 0 is (``start SECONDS``), and ends when that is closed. One step
+of the loop: what is due is done in order of the time it was due at, then what has arrived is taken in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rounds as the log shows them, by the rules of the virtual world, for a ServerApp in a process of its own.
 
-A strategy says when its round begins. Without one, training messages open a round when nothing of the one before is outstanding and
-they carry another group, go to several nodes, or go to a node that this round has asked already.
+A strategy says when its round begins. Without one, training messages open a round when nothing of the one before is
+outstanding and they carry another group, go to several nodes, or go to a node that this round has asked already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ class RoundKeeper:
     """Numbers rounds and tells ``note`` when one opens and closes.
 
     Args:
-        note: Called with ``round_opened`` (``round``, ``value``: messages) and ``round_closed`` (``round``, ``value``: nodes that answered).
+        note: Called with ``round_opened`` (``round``, ``value``: messages) and ``round_closed`` (``round``,
+        ``value``: nodes that answered).
     """
 
     def __init__(self, note: Callable[..., None]) -> None:

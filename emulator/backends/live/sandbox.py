@@ -1,8 +1,8 @@
 """The room a live run takes place in: namespaces for network, processes and mounts, which end with their first process.
 
-Nothing of the run is visible outside, no name can clash with another run's, and ending process 1 of the sandbox ends every process in it,
-and with them every device, bridge and address. Process 1 is this module: it starts the director, waits for whatever ends, and leaves with
-the director's exit status.
+Nothing of the run is visible outside, no name can clash with another run's, and ending process 1 of the sandbox ends
+every process in it, and with them every device, bridge and address. Process 1 is this module: it starts the director,
+waits for whatever ends, and leaves with the director's exit status.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import os
 import sys
 from pathlib import Path
 
+from emulator.backends.live.doctor import sandbox_prefix
+
 
 def sandbox_command(job: Path) -> list[str]:
     """Return the command that carries out a job in a new sandbox; without root the user becomes root of the sandbox only."""
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return [
-        "unshare", *as_root, "--net", "--pid", "--fork", "--mount-proc", "--kill-child", "--",
-        sys.executable, "-m", "emulator.backends.live.sandbox", str(job),
-    ]  # fmt: skip
+    return [*sandbox_prefix(), sys.executable, "-m", "emulator.backends.live.sandbox", str(job)]
 
 
 def main(job: str) -> int:

@@ -135,7 +135,9 @@ class NetemShaper:
     def end(self) -> None:
         """Write down the last loads."""
         self._report()
-        self._journal.write("netem", qdiscs=subprocess.run(["tc", "-s", "qdisc"], capture_output=True, text=True, check=False).stdout)
+        self._journal.write(
+            "netem", qdiscs=subprocess.run(["tc", "-s", "qdisc"], capture_output=True, text=True, check=False).stdout
+        )
 
     def _report(self) -> None:
         self._load_s = time.monotonic()

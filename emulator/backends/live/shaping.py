@@ -1,8 +1,9 @@
 """What is asked of a shaper, and the ``tc`` commands of the kernel's own. Pure: nothing is run here.
 
-A link direction is shaped on the egress of the bridge in the middle of its wire, one hop behind its sender: there TCP sees a full queue
-as the network's and not as its own device's. ``netem`` does rate, delay, jitter and loss in one place; its ``limit`` counts packets, and the
-packets under way in the delay line count too, so it is the queue's length plus one bandwidth-delay product.
+A link direction is shaped on the egress of the bridge in the middle of its wire, one hop behind its sender: there TCP
+sees a full queue as the network's and not as its own device's. ``netem`` does rate, delay, jitter and loss in one
+place; its ``limit`` counts packets, and the packets under way in the delay line count too, so it is the queue's
+length plus one bandwidth-delay product.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ One process sends for all of them: a socket stays in the namespace in which it w
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import select
@@ -77,7 +78,10 @@ def start_streams(job: LiveJob, plan: Plan, network: LiveNetwork, hosts: Hosts) 
 
 def main(path: str) -> None:
     """Send the streams of the job file until the standard input is closed."""
-    jobs = [StreamJob(**{**each, "silent": tuple(map(tuple, each["silent"]))}) for each in json.loads(Path(path).read_text())]
+    jobs = [
+        StreamJob(**{**each, "silent": tuple(map(tuple, each["silent"]))})
+        for each in json.loads(Path(path).read_text())
+    ]
     sinks, sources = [], []
     for job in jobs:
         enter_network_of(job.peer_process)
@@ -104,10 +108,10 @@ def main(path: str) -> None:
             continue
         job = jobs[index]
         if not any(start_s <= at_s - zero_s < end_s for start_s, end_s in job.silent):
-            try:
+            with contextlib.suppress(
+                OSError
+            ):  # the device's queue is full: the sensor's reading is lost, as it would be
                 sources[index].send(payload)
-            except OSError:  # the device's queue is full: the sensor's reading is lost, as it would be
-                pass
         heapq.heapreplace(agenda, (at_s + 8 * PACKET_BYTES / job.rate_bps, index))
 
 

@@ -1,1 +1,1 @@
-"""What is looked at inside Flower's own processes. Private names of flwr (1.41) are used here and nowhere else in the live backend."""
+"""What is looked at inside Flower's own processes; the live backend uses private names of flwr (1.41) only here."""

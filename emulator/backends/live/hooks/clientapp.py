@@ -1,9 +1,9 @@
 """Makes a ClientApp call last as long as on its device (hold-until) and notes what it did.
 
-The call runs at the machine's full speed. Two waits make up for the device, as in virtual time: before the message is asked for (the
-part of the process's start until then), and before the reply is handed over (the rest of the start, and the work, from the app's
-report or else the CPU time measured, times the device's factor). Where the machine was slower than the device the wait is none, and how much
-it was late is noted: the run's verdict counts it.
+The call runs at the machine's full speed. Two waits make up for the device, as in virtual time: before the message is
+asked for (the part of the process's start until then), and before the reply is handed over (the rest of the start,
+and the work, from the app's report or else the CPU time measured, times the device's factor). Where the machine was
+slower than the device the wait is none, and how much it was late is noted: the run's verdict counts it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from emulator.rng import derive_seed
 
 def watch_clientapp(started_s: float) -> None:
     """Wrap the ClientApp process that began at ``started_s``."""
-    flower = import_module("flwr.supernode.runtime.run_clientapp")  # the package has a function of that name
+    flower: Any = import_module("flwr.supernode.runtime.run_clientapp")  # the package has a function of that name
     call = _Call(node_job(), open_journal("clientapp"), started_s)
     pull = flower.pull_task_input
 

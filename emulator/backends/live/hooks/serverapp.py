@@ -23,7 +23,7 @@ def watch_serverapp() -> None:
 
     from emulator.flower.observe import observed_strategies
 
-    flower = import_module("flwr.superlink.runtime.run_serverapp")  # the package has a function of that name
+    flower: Any = import_module("flwr.superlink.runtime.run_serverapp")  # the package has a function of that name
     journal, job = open_journal("serverapp"), node_job()
     rounds = RoundKeeper(lambda what, **fields: journal.write(what, **fields))
     watch = _GridWatch(journal, rounds)
@@ -81,7 +81,9 @@ class _GridWatch:
         """Push, with every message named before any node can see it."""
         from emulator.flower import adapter
 
-        number = self._rounds.enter([(m.metadata.dst_node_id, m.metadata.message_type, m.metadata.group_id) for m in messages])
+        number = self._rounds.enter(
+            [(m.metadata.dst_node_id, m.metadata.message_type, m.metadata.group_id) for m in messages]
+        )
         for message in messages:
             self.on_push(number, message)
             node_id, began_s = message.metadata.dst_node_id, time.monotonic()
@@ -117,7 +119,9 @@ class _GridWatch:
         """Return the plan's node behind Flower's number: the SuperNodes note it when they join."""
         if node_id not in self._nodes:
             for path in (run_folder() / "journals").glob("*-supernode.jsonl"):
-                self._nodes.update((row["node_id"], row["node"]) for row in read_rows(path) if row["what"] == "connected")
+                self._nodes.update(
+                    (row["node_id"], row["node"]) for row in read_rows(path) if row["what"] == "connected"
+                )
         return self._nodes[node_id]
 
 

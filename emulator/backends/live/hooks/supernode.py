@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ CRASHED_ON_PURPOSE = 77
 
 def watch_supernode() -> None:
     """Wrap the SuperNode's connection to the SuperLink."""
-    flower = import_module("flwr.supernode.start_client_internal")
+    flower: Any = import_module("flwr.supernode.start_client_internal")
     connect = flower._init_connection
 
     @contextmanager
@@ -26,8 +27,8 @@ def watch_supernode() -> None:
             watch = _Watch()
             watch.journal.write("connected", node=watch.job.node, node_id=node_id)
             yield (
-                node_id, watch.receiving(receive), watch.sending(send), get_run, get_fab, pull_object, push_object,
-                watch.confirming(confirm),
+                node_id, watch.receiving(receive), watch.sending(send), get_run, get_fab, pull_object,
+                watch.pushing(push_object), watch.confirming(confirm),
             )  # fmt: skip
 
     flower._init_connection = watched_connection
@@ -38,9 +39,9 @@ def watch_supernode() -> None:
         try:
             result = push(*arguments, **named)
         except Exception as error:
-            watch.note("upload_lost", why=type(error).__name__)
+            watch.note("upload_lost", why=type(error).__name__, size_bytes=watch.pushed_bytes)
             raise
-        watch.note("upload_finished")
+        watch.note("upload_finished", size_bytes=watch.pushed_bytes)
         return result
 
     flower.push_object_contents_from_iterable = watched_push
@@ -54,13 +55,17 @@ class _Watch:
     def __init__(self) -> None:
         self.job, self.journal = node_job(), open_journal("supernode")
         self._message_id = ""
+        self.pushed_bytes = 0
         _Watch.current = self
 
     def note(self, what: str, at_s: float | None = None, **fields: Any) -> None:
+        """Write down what happened to the message in hand."""
         name = name_of(self._message_id)
         self.journal.write(what, at_s, node=self.job.node, key=name.key, round=name.round, **fields)
 
     def receiving(self, receive: Any) -> Any:
+        """Return ``receive`` that notes a message found: its way began when it was asked for."""
+
         def watched() -> Any:
             asked_s = time.monotonic()
             received = receive()
@@ -72,15 +77,29 @@ class _Watch:
         return watched
 
     def confirming(self, confirm: Any) -> Any:
+        """Return ``confirm`` that notes that all of the message is there."""
+
         def watched(run_id: int, message_id: str) -> Any:
             self.note("download_finished")
             return confirm(run_id, message_id)
 
         return watched
 
+    def pushing(self, push: Any) -> Any:
+        """Return ``push`` that counts the bytes of the reply."""
+
+        def watched(run_id: int, session_id: str, object_id: str, content: bytes) -> Any:
+            self.pushed_bytes += len(content)
+            return push(run_id, session_id, object_id, content)
+
+        return watched
+
     def sending(self, send: Any) -> Any:
+        """Return ``send`` that notes that the reply is announced."""
+
         def watched(message: Any, *arguments: Any) -> Any:
             self._message_id = message.metadata.reply_to_message_id
+            self.pushed_bytes = 0
             error = message.error.reason if message.has_error() else ""
             self.note("upload_started", error=error)
             self._crash_where_placed()
@@ -89,8 +108,6 @@ class _Watch:
         return watched
 
     def _crash_where_placed(self) -> None:
-        import os
-
         round_number = name_of(self._message_id).round
         for fault in self.job.placed:
             if (fault.round, fault.phase) == (round_number, "upload"):
