@@ -25,20 +25,24 @@ class WorkReport:
     Attributes:
         train_macs: Multiply-accumulates of one forward pass per trained beat, times passes over the beats.
             Backward passes are not in it: they cost about twice the forward pass.
+        train_steps: Optimiser steps (batches).
         infer_macs: Multiply-accumulates of scoring.
+        infer_steps: Batches scored.
         signal_samples: Raw ECG samples cleaned; 0 when this was done in an earlier call.
         peak_memory_bytes: Estimate of data, weights, optimiser and activations; without the process itself.
         dp_train_macs: As `train_macs`, of training with one clipped gradient per example.
-        encrypted_ciphertexts: Ciphertexts encrypted and serialised.
-        added_ciphertexts: Ciphertexts read and added to a sum.
-        decrypted_ciphertexts: Ciphertexts read and decrypted.
+        encrypted_ciphertexts: Ciphertexts encrypted, in units of one with degree 8192 and five primes, one of them for keys.
+        added_ciphertexts: Ciphertexts added to a sum, in the same unit.
+        decrypted_ciphertexts: Ciphertexts decrypted, in the same unit.
         masked_elements: Numbers to which one mask was added.
         key_agreements: Keys made or agreed upon.
         signatures: Signatures made or verified.
     """
 
     train_macs: float = 0.0
+    train_steps: float = 0.0
     infer_macs: float = 0.0
+    infer_steps: float = 0.0
     signal_samples: float = 0.0
     peak_memory_bytes: float = 0.0
     dp_train_macs: float = 0.0

@@ -100,7 +100,7 @@ class Talk:
         """Send a `query.<action>` message to each node and wait.
 
         Args:
-            action: A key of `fedgen.privacy.registry.QUERIES`.
+            action: A key of `fedgen.privacy.registry.QUERIES`, a Python name as Flower wants it.
             contents: What to send, by node. A ConfigRecord `config` with the round is added.
 
         Returns:

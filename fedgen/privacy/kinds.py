@@ -29,7 +29,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Mechanisms by the name of a preset."""
 
-MISSING: frozenset[str] = frozenset({"dp-example", "dp-client", "he", "ledger"})
+MISSING: frozenset[str] = frozenset({"dp-example", "dp-client", "ledger"})
 """Mechanisms that are described and not yet in this version."""
 
 EXCLUSIVE: dict[frozenset[str], str] = {

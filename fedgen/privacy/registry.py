@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedgen.config import AppConfig
-from fedgen.privacy import plain
+from fedgen.privacy import he, he_keys, plain
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Carrier, Guard, Query, Seal, Stamp
 from fedgen.privacy.kinds import Kind
@@ -44,6 +44,7 @@ def _secagg(config: AppConfig, largest: int) -> Carrier:
 
 
 CARRIERS: dict[str, CarrierHalves] = {
+    "he": CarrierHalves(he.BfvCarrier, he.seal, is_exact=True),
     "plain": CarrierHalves(lambda config, largest: plain.PlainCarrier(), plain.seal, is_exact=False),
     "secagg": CarrierHalves(_secagg, answers.seal, is_exact=True),
 }
@@ -52,7 +53,13 @@ CARRIERS: dict[str, CarrierHalves] = {
 GUARDS: dict[str, GuardHalves] = {}
 """Guards by their name in `privacy.kind`."""
 
-QUERIES: dict[str, Query] = {**answers.ANSWERS}
+QUERIES: dict[str, Query] = {
+    "he_join": he_keys.answer_join,
+    "he_deal": he_keys.answer_deal,
+    "he_key": he_keys.answer_key,
+    he.OPEN: he.answer_open,
+    **answers.ANSWERS,
+}
 """What a client answers besides training, by action: a message of type `query.<action>`."""
 
 

@@ -25,6 +25,19 @@ class PrivacySettings:
         "Largest value of an update that the first round can carry under he and secagg; later rounds follow the model's moves.",
         exclusiveMinimum=0,
     )
+    privacy_he_authority: int = key(
+        "privacy.he.authority",
+        -1,
+        "Number of the client that deals the keys of he and decrypts sums; -1: the first by node id. A SuperNode with "
+        'role="key-authority" in its node config goes before.',
+        minimum=-1,
+    )
+    privacy_he_leave_after: int = key(
+        "privacy.he.leave-after",
+        3,
+        "Rounds without connection after which a holder of the key of he has left and a new key is dealt.",
+        minimum=1,
+    )
     privacy_public_threshold: float = key(
         "privacy.public-threshold",
         2.0,

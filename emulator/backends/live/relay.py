@@ -61,6 +61,7 @@ class _Direction:
     late_limit_s: float
     late: int = 0
     delivered: int = 0
+    delivered_bytes: int = 0
     refused: int = 0
     reported_bytes: int = 0
 
@@ -188,6 +189,7 @@ class Relay:
         late_s = time.monotonic() - due_s
         self.lateness.add(late_s)
         direction.delivered += 1
+        direction.delivered_bytes += len(packet)
         direction.late += late_s > direction.late_limit_s
 
     def _report_loads(self, at_s: float) -> None:
@@ -210,6 +212,7 @@ class Relay:
             "directions": [
                 {
                     "link": d.link.name, "direction": d.name, "delivered": d.delivered, "refused": d.refused,
+                    "delivered_bytes": d.delivered_bytes,
                     "late": d.late, **vars(d.lane.counters),
                 }
                 for d in self._directions

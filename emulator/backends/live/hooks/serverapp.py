@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,10 +17,10 @@ from emulator.rng import derive_seed
 
 def watch_serverapp() -> None:
     """Wrap the ServerApp's Grid and Flower's strategies; the run's time 0 is when the ServerApp is called."""
-    import numpy as np
     from flwr.superlink.grid.http_grid import HttpGrid
 
     from emulator.flower.observe import observed_strategies
+    from emulator.flower.worker import prepare_process
 
     flower: Any = import_module("flwr.superlink.runtime.run_serverapp")  # the package has a function of that name
     journal, job = open_journal("serverapp"), node_job()
@@ -44,9 +43,7 @@ def watch_serverapp() -> None:
         return replies
 
     def watched_run(*arguments: Any, **named: Any) -> Any:
-        seed = derive_seed(job.seed, "serverapp")
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
+        prepare_process(derive_seed(job.seed, "serverapp"))
         journal.write("serverapp_started")
         outcome = "failed"
         try:
