@@ -17,7 +17,7 @@ from typing import Any, Final
 from emulator.backends.live import commands
 from emulator.backends.live.credentials import NodeKey, ServerFiles, make_node_key, make_server_files
 from emulator.backends.live.faults import Action, node_actions, off_at_start
-from emulator.backends.live.hooks.job import write_node_job
+from emulator.backends.live.hooks.job import left_mark, write_node_job
 from emulator.backends.live.hooks.supernode import CRASHED_ON_PURPOSE
 from emulator.backends.live.job import LiveJob, read_job
 from emulator.backends.live.journal import Journal, read_rows
@@ -34,6 +34,8 @@ START_LIMIT_S: Final = 180.0
 """Python starts take seconds on a free machine, and far longer in User Mode Linux or where many start at once."""
 STARTS_AT_ONCE: Final = 4
 LOOK_S: Final = 0.02
+RESTART_S: Final = 5.0
+"""Pause before a SuperNode that ended by itself is started again, as a service manager would be told."""
 
 
 class Director:
@@ -48,6 +50,7 @@ class Director:
         self._files: ServerFiles = make_server_files(job.path / "keys", self._server.address)
         self._keys: dict[str, NodeKey] = {}
         self._off = off_at_start(plan)
+        self._powered = {node.name for node in plan.clients} - self._off
 
     def run(self) -> None:
         """Carry out the run.
@@ -169,7 +172,7 @@ class Director:
             while agenda and zero_s + agenda[0].at_s <= now_s:
                 self._act(agenda.pop(0))
             self._shaper.replay(now_s - zero_s)
-            agenda += self._crashes(now_s - zero_s)
+            agenda += self._supervise(now_s - zero_s)
             agenda.sort(key=lambda action: action.at_s)
             if now_s >= looked_s + 0.2:
                 looked_s = now_s
@@ -188,22 +191,39 @@ class Director:
         self._journal.write("action", node=action.node, action=action.what, cause=action.cause, planned_s=action.at_s)
         is_client = action.node in self._keys
         if action.what == "down" and is_client:
+            self._powered.discard(action.node)
             self._hosts.end(self._host[action.node], signal.SIGKILL)
-        elif action.what == "boot" and is_client:
+            self._hosts.forget(self._host[action.node])
+        elif action.what == "up":
+            self._powered.add(action.node)
+        elif action.what == "boot" and is_client and action.node in self._powered:
             self._start_supernode(action.node)
 
-    def _crashes(self, now_s: float) -> list[Action]:
-        """Return the restarts of SuperNodes that have just carried out a fault placed in their upload."""
-        restarts = []
-        for node in self._keys:
+    def _supervise(self, now_s: float) -> list[Action]:
+        """Return the starts of SuperNodes that have ended by themselves.
+
+        One that carried out a placed crash boots like its device; one that left stays away; any other is started
+        again as a service would be. The SuperLink refuses a SuperNode whose earlier life it still takes for online,
+        and Flower's SuperNode then ends.
+        """
+        starts = []
+        for node in sorted(self._powered):
             name = self._host[node]
-            if self._hosts.status(name) == CRASHED_ON_PURPOSE:
+            status = self._hosts.status(name)
+            if status is None:
+                continue
+            self._hosts.forget(name)
+            if left_mark(self._job.path, name).exists():
+                self._act(Action(now_s, node, "down", "left for good"))
+            elif status == CRASHED_ON_PURPOSE:
                 self._act(Action(now_s, node, "down", "crash"))
-                self._hosts.forget(name)
+                self._act(Action(now_s, node, "up"))
                 device = self._plan.node_by_name[node].device
-                restarts.append(Action(now_s + ((device.boot_s if device else None) or 0.0), node, "boot"))
-                self._journal.write("action", node=node, action="up", cause="", planned_s=now_s)
-        return restarts
+                starts.append(Action(now_s + ((device.boot_s if device else None) or 0.0), node, "boot"))
+            else:
+                self._journal.write("supernode_ended", node=node, status=status)
+                starts.append(Action(now_s + RESTART_S, node, "boot", "service restarted"))
+        return starts
 
     def _interface_counts(self, built: Any) -> dict[str, Any]:
         """Return the kernel's own counters of every wire's interfaces, an independent witness of the shaper's."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from emulator.backends.live.hooks.job import Name, NodeJob, name_of, node_job, open_journal
+from emulator.backends.live.hooks.job import Name, NodeJob, mark_left, name_of, node_job, open_journal
 from emulator.backends.live.journal import Journal
 from emulator.compute.costs import fits_memory, seconds
 from emulator.flower.protocol import START_BEFORE_MESSAGE
@@ -99,7 +99,7 @@ class _Call:
         for fault in self._job.placed:
             if self._kind == "train" and (fault.round, fault.phase) == (self._name.round, "train"):
                 _sleep_until(half_s)
-                self._end("placed_fault" if fault.action == "leave" else "", fault.action)
+                self._end(fault.action)
         late_s = time.monotonic() - due_s
         _sleep_until(due_s)
         self._note("held", late_s=max(0.0, late_s), seconds=due_s - self._begun_s)
@@ -107,13 +107,14 @@ class _Call:
     def _die_where_memory_ends(self, peak_bytes: float) -> None:
         if fits_memory(self._device, peak_bytes) is False:
             _sleep_until(self._begun_s + self._start_s)
-            self._end("", "out of memory")
+            self._end("out of memory")
 
-    def _end(self, also: str, why: str) -> None:
-        """End this process as the system would, at once."""
+    def _end(self, why: str) -> None:
+        """End this process as the system would, at once; where the node leaves, its SuperNode and all it has started too."""
         self._note("compute_lost", why=why)
-        if also:
-            self._note(also, action=why)
+        if why == "leave":
+            mark_left(self._job.host)
+            os.killpg(0, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _finish(self, metrics: Mapping[str, float]) -> None:

@@ -55,6 +55,16 @@ def node_job() -> NodeJob:
     return NodeJob(**data)
 
 
+def mark_left(host: str) -> None:
+    """Let the director know that this node leaves for good, before its processes end."""
+    left_mark(run_folder(), host).touch()
+
+
+def left_mark(folder: Path, host: str) -> Path:
+    """Return the file that says a host's node has left for good."""
+    return folder / "nodes" / f"{host}.left"
+
+
 def open_journal(kind: str) -> Journal:
     """Return the journal of this node's processes of one kind."""
     return Journal(run_folder() / "journals", f"{os.environ[NODE_VARIABLE]}-{kind}")

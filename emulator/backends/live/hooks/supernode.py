@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from emulator.backends.live.hooks.job import name_of, node_job, open_journal
+from emulator.backends.live.hooks.job import mark_left, name_of, node_job, open_journal
 
 CRASHED_ON_PURPOSE = 77
 """Exit status of a SuperNode that carried out a fault placed in its upload; it is started again."""
@@ -111,5 +111,6 @@ class _Watch:
         round_number = name_of(self._message_id).round
         for fault in self.job.placed:
             if (fault.round, fault.phase) == (round_number, "upload"):
-                self.note("placed_fault", action=fault.action)
+                if fault.action == "leave":
+                    mark_left(self.job.host)
                 os._exit(CRASHED_ON_PURPOSE)
