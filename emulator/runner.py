@@ -22,6 +22,7 @@ from emulator.scenario.model import Scenario
 
 if TYPE_CHECKING:
     from emulator.backends.live.backend import LiveOptions
+    from emulator.flower.audit import AuditResult
 
 Listener = Callable[[Event], None]
 BACKENDS = ("des", "mininet")
@@ -231,6 +232,19 @@ def report(run_path: Path | str, *, on_stage: Callable[[str], None] = lambda _st
     is_whole = status["state"] == "finished"
     summary = _publish(folder, plan, with_report=True, on_stage=on_stage, is_whole=is_whole)
     return Result(folder.path, status["state"], status.get("digest", ""), summary)
+
+
+def audit(run_path: Path | str) -> AuditResult:
+    """Let the app's own auditor check a run folder, offline.
+
+    Raises:
+        UsageError: Not a run folder, or the app names no auditor.
+    """
+    from emulator.flower.audit import audit_run
+
+    folder = RunFolder(Path(run_path))
+    folder.read_status()
+    return audit_run(Path(folder.read_plan().app.path), folder.path)
 
 
 class Backend(Protocol):

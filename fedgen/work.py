@@ -14,6 +14,10 @@ from flwr.app import ConfigRecord, Context
 
 WORK_REPORT = "work-report"
 NOTICES = "notices"
+KEPT_FILES = "kept-files"
+"""ConfigRecord in the ServerApp's `context.state`: files that whoever runs the app should keep, as bytes by name."""
+APPENDED = "ledger-appended"
+"""ConfigRecord in the ServerApp's `context.state`: bytes of each entry appended to the ledger, by its number and kind."""
 PLAIN_UNITS = ("train_macs", "infer_macs", "signal_samples", "peak_memory_bytes")
 """Amounts that every report holds, also where they are 0."""
 

@@ -22,6 +22,7 @@ from emulator.errors import EmulatorError, RunFailed
 from emulator.events import EventLog
 from emulator.flower import adapter, clock
 from emulator.flower.appinfo import read_app_info
+from emulator.flower.audit import keep_files
 from emulator.flower.executor import Executor
 from emulator.flower.journal import Journal
 from emulator.flower.logs import app_output_to
@@ -125,6 +126,7 @@ class AppSession:
         _close_log(self._world, self._rounds, status)
         self._world.measurements.save()
         self._executor.close()
+        keep_files(self._folder, self._context.state)
         if status == "finished":
             self._journal.discard()
         else:
