@@ -26,6 +26,7 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
+       emulate compare LIVE VIRTUAL  how far two runs are apart, round by round; or compare SCENARIO: runs both
        emulate doctor                say what this machine can do for a live run, and what to install
        emulate cleanup RUN           end what a live run that was cut off has left behind
 
@@ -307,6 +308,39 @@ def _doctor(arguments: list[str]) -> int:
     return 0 if is_able else 3
 
 
+def _compare(arguments: list[str]) -> int:
+    from emulator.comparison import compare_runs, run_both
+    from emulator.metrics.compare import Tolerance, beyond
+    from emulator.metrics.panel import differences_table
+
+    parser = argparse.ArgumentParser(
+        prog="emulate compare", description="Say how far a live and a virtual run are apart."
+    )
+    parser.add_argument(
+        "what", nargs="+", help="a scenario, which is run both ways, or two run folders, the live one first"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the scenario"
+    )
+    parser.add_argument("--out", default="results", help="parent of run folders (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    console = Console()
+    if len(options.what) > 2:
+        raise UsageError(f"emulate compare: got {len(options.what)} names; allowed: one scenario, or two run folders")
+    if len(options.what) == 1:
+        folders = run_both(
+            Path(options.what[0]), options.set, Path(options.out), lambda text: console.print(text, style="dim")
+        )
+    else:
+        folders = (Path(options.what[0]), Path(options.what[1]))
+    differences = compare_runs(*folders)
+    console.print(differences_table(differences))
+    found = beyond(differences, Tolerance())
+    for text in found:
+        print(text)
+    return 5 if found else 0
+
+
 def _cleanup(arguments: list[str]) -> int:
     from emulator.backends.live.backend import end_recorded_process
     from emulator.runfolder import RunFolder
@@ -328,6 +362,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,
+    "compare": _compare,
     "doctor": _doctor,
     "cleanup": _cleanup,
 }

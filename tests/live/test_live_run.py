@@ -107,11 +107,11 @@ def test_a_live_run_says_how_faithful_it_was_and_cannot_be_resumed(undisturbed):
 
 @pytest.mark.slow
 def test_a_power_cut_takes_a_reply_and_the_client_joins_again(tmp_path, live_machine):
-    options = LiveOptions(for_s=90.0, allow_invalid=True)
+    options = LiveOptions(for_s=100.0, allow_invalid=True)
     result = run(
         PAIR,
         backend="mininet",
-        overrides=[POWER_CUT, "app.config.timeout-s=200"],
+        overrides=[POWER_CUT, "app.config.timeout-s=200", "app.config.num-server-rounds=2"],
         out=tmp_path,
         live=options,
         with_report=False,

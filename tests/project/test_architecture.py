@@ -22,6 +22,7 @@ LAYERS = [
     {"flower"},
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
+    {"comparison"},
     {"cli"},
 ]
 HEAVY = {"mininet", "torch", "ray", "matplotlib"}
