@@ -7,14 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from emulator import livecommands
 from emulator.errors import EmulatorError, ScenarioError, UsageError
-from emulator.units import parse_quantity
 
 EXIT_INTERRUPTED = 130
 EXIT_SYSTEM = 4
@@ -26,6 +27,7 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
+       emulate calibrate             measure this machine and write a device profile
        emulate compare LIVE VIRTUAL  how far two runs are apart, round by round; or compare SCENARIO: runs both
        emulate doctor                say what this machine can do for a live run, and what to install
        emulate cleanup RUN           end what a live run that was cut off has left behind
@@ -76,23 +78,9 @@ def _run(arguments: list[str]) -> int:
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
             out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report,
-            live=_live_options(options), **hooks,
+            live=livecommands.live_options(options), **hooks,
         )
     )  # fmt: skip
-
-
-def _live_options(options: argparse.Namespace) -> Any:
-    """Return what the command line says about a live run; None in virtual time."""
-    given = [name for name in ("shaper", "start_from", "run_for", "pcap", "allow_invalid") if getattr(options, name)]
-    if options.backend != "mininet":
-        if given:
-            raise UsageError("--shaper, --from, --for, --pcap and --allow-invalid are for --backend mininet")
-        return None
-    from emulator.backends.live.backend import LiveOptions
-
-    return LiveOptions(
-        options.shaper or "auto", options.start_from or 0.0, options.run_for, options.pcap, options.allow_invalid
-    )
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -251,6 +239,52 @@ def _profiles(arguments: list[str]) -> int:
     return 0
 
 
+def _calibrate(arguments: list[str]) -> int:
+    from emulator.compute.calibrate import calibrate
+    from emulator.models.devices import device_table
+    from emulator.models.facts import write_profile_file
+
+    classes = sorted({facts["klass"].value for facts in device_table().values()})
+    parser = argparse.ArgumentParser(
+        prog="emulate calibrate",
+        description="Measure what work costs on this machine (about a minute, best with nothing else running) and write a "
+        "device profile. A scenario uses it by 'devices: {my_pi: {file: my_pi.csv, idle: 2.7 W, busy: 5.7 W}}'.",
+    )
+    parser.add_argument("--out", default="calibrated.csv", help="file to write (default: %(default)s)")
+    parser.add_argument("--class", dest="klass", default="gateway", choices=classes, help="class of the device")
+    parser.add_argument("--app", metavar="DIR", help="Flower app whose imports a ClientApp process pays for")
+    parser.add_argument("--threads", type=_positive, help="threads that PyTorch trains with (default: all cores)")
+    options = parser.parse_args(arguments)
+    path, console = Path(options.out), Console()
+    imports = {"statement": _loading(Path(options.app))} if options.app else {}
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--out: got {options.out!r}; there is no folder {str(path.parent)!r}; make it, or give another file"
+        )
+    facts = calibrate(
+        path.stem, options.klass, threads=options.threads or os.cpu_count() or 1, **imports,
+        on_stage=lambda text: console.print(f"{text} ...", style="dim"),
+    )  # fmt: skip
+    write_profile_file(path, facts)
+    for fact in facts:
+        print(f"{fact.quantity:36s} {fact.value:>14s} {fact.unit}")
+    print(f"written to {path}")
+    return 0
+
+
+def _loading(app: Path) -> str:
+    """Return Python that loads the ClientApp of ``app``; it is loaded here first, so that what is wrong with it is told once."""
+    from emulator.flower.adapter import load_component
+
+    if not (app / "pyproject.toml").is_file():
+        raise UsageError(f"--app: got {str(app)!r}; there is no pyproject.toml in it; give the folder of a Flower app")
+    load_component(app.resolve(), "clientapp")
+    return (
+        "from pathlib import Path; from emulator.flower.adapter import load_component; "
+        f"load_component(Path({str(app.resolve())!r}), 'clientapp')"
+    )
+
+
 def _run_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emulate",
@@ -271,23 +305,9 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="check the scenario and stop")
     parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
     parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
-    live = parser.add_argument_group("with --backend mininet")
-    live.add_argument("--shaper", choices=("auto", "userspace", "netem"), help="what shapes the links (default: auto)")
-    live.add_argument(
-        "--from", dest="start_from", type=_duration, metavar="TIME", help="begin there in the plan: '2 h'"
-    )
-    live.add_argument("--for", dest="run_for", type=_duration, metavar="TIME", help="run no longer than this: '8 min'")
-    live.add_argument("--pcap", action="store_true", help="keep a packet capture of every link")
-    live.add_argument("--allow-invalid", action="store_true", help="exit 0 even if the run's verdict is INVALID")
+    livecommands.add_options(parser)
     _add_host_options(parser)
     return parser
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_quantity(text, "time")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_host_options(parser: argparse.ArgumentParser) -> None:
@@ -302,66 +322,10 @@ def _positive(text: str) -> int:
     return number
 
 
-def _doctor(arguments: list[str]) -> int:
-    from emulator.backends.live.doctor import examine
-
-    parser = argparse.ArgumentParser(prog="emulate doctor", description="Say what this machine can do for a live run.")
-    parser.add_argument("--out", default="results", help="where run folders would go (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    checks = examine(Path(options.out).resolve())
-    for check in checks:
-        state = "yes" if check.is_there else "NO " if check.is_needed else "no "
-        print(f"{state}  {check.what}" + ("" if check.is_there else f": {check.advice}"))
-    is_able = all(check.is_there for check in checks if check.is_needed)
-    print("live runs are possible here" if is_able else "live runs are not possible here")
-    return 0 if is_able else 3
-
-
-def _compare(arguments: list[str]) -> int:
-    from emulator.comparison import compare_runs, run_both
-    from emulator.metrics.compare import Tolerance, beyond
-    from emulator.metrics.panel import differences_table
-
-    parser = argparse.ArgumentParser(
-        prog="emulate compare", description="Say how far a live and a virtual run are apart."
-    )
-    parser.add_argument(
-        "what", nargs="+", help="a scenario, which is run both ways, or two run folders, the live one first"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the scenario"
-    )
-    parser.add_argument("--out", default="results", help="parent of run folders (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    console = Console()
-    if len(options.what) > 2:
-        raise UsageError(f"emulate compare: got {len(options.what)} names; allowed: one scenario, or two run folders")
-    if len(options.what) == 1:
-        folders = run_both(
-            Path(options.what[0]), options.set, Path(options.out), lambda text: console.print(text, style="dim")
-        )
-    else:
-        folders = (Path(options.what[0]), Path(options.what[1]))
-    differences = compare_runs(*folders)
-    console.print(differences_table(differences))
-    found = beyond(differences, Tolerance())
-    for text in found:
-        print(text)
-    return 5 if found else 0
-
-
-def _cleanup(arguments: list[str]) -> int:
-    from emulator.backends.live.backend import end_recorded_process
-    from emulator.runfolder import RunFolder
-
-    parser = argparse.ArgumentParser(prog="emulate cleanup", description="End what a live run has left behind.")
-    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
-    options = parser.parse_args(arguments)
-    folder = RunFolder(Path(options.run))
-    folder.read_status()
-    was_there = end_recorded_process(folder.path / "live")
-    print("ended the run's sandbox and all in it" if was_there else "nothing of this run is left on this machine")
-    return 0
+def _tell(command: Callable[[list[str], Callable[[Any], None]], int], arguments: list[str]) -> int:
+    """Run a command that says what it has to say through a function."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    return command(arguments, console.print)
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -371,9 +335,8 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,
-    "compare": _compare,
-    "doctor": _doctor,
-    "cleanup": _cleanup,
+    "calibrate": _calibrate,
+    **{name: partial(_tell, command) for name, command in livecommands.COMMANDS.items()},
 }
 
 __all__ = ["ScenarioError", "main"]

@@ -23,6 +23,7 @@ LAYERS = [
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
     {"comparison"},
+    {"livecommands"},
     {"cli"},
 ]
 HEAVY = {"mininet", "torch", "ray", "matplotlib"}
