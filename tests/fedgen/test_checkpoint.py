@@ -89,7 +89,7 @@ def test_checkpoint_of_another_experiment_is_refused(run: Any, tmp_path: Path) -
 
 def test_protected_runs_keep_none(run: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="accounts and keys that a new run does not have"):
-        run({"checkpoint-dir": str(tmp_path), "privacy.kind": "secagg"})
+        run({"checkpoint-dir": str(tmp_path), "privacy.kind": "secagg", "min-replies": 2})
 
 
 def make_checkpoint(number: int) -> Checkpoint:
