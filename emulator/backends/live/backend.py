@@ -132,6 +132,10 @@ class LiveBackend:
                 "the plan restarts the SuperLink, which ends a real ServerApp for good (Flower cannot resume it); "
                 "leave that failure out, or use --backend des"
             )
+        if any(fault.phase == "serve" for fault in plan.placed):
+            raise BackendUnavailable("'server_app_loss' is not carried out live; leave it out, or use --backend des")
+        if plan.flower.is_fused:
+            raise BackendUnavailable("real Flower fuses no arrays: leave 'flower.fused' out, or use --backend des")
         refusals = refused(plan, "netem")
         shaper = doctor.choose_shaper(self._options.shaper, refusals)
         if shaper == "netem" and refusals:
