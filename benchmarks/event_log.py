@@ -1,8 +1,9 @@
 """Are event log and tables usable at ten million events? How much memory and time do they take?
 
-Makes a log of the wanted length from a short run without learning (a star of gateways over LTE): the rows of its later rounds are
-repeated, with their times, rounds and message numbers moved on, so that the whole is a log the invariants accept. Then, in a fresh
-process, checks it, reads it, and writes tables, summary and report, as `emulate report` does. Peak memory is that process's.
+Makes a log of the wanted length from a short run without learning (a star of gateways over LTE): the rows of its later rounds
+are repeated, with their times, rounds and message numbers moved on, so that the whole is a log the invariants accept. Then,
+in a fresh process, checks it, reads it, and writes tables, summary and report, as `emulate report` does. Peak memory is that
+process's.
 
 Usage: python benchmarks/event_log.py [EVENTS ...]    default: 1000000 10000000
 The last line is one JSON object: events, seconds and peak memory (MB) of each log.

@@ -167,9 +167,8 @@ def read_history(events: Log, plan: Plan) -> History:
     """Return the history of a log, whole, interrupted or empty; ``read_events`` gives one that need not fit into memory."""
     reader = _Reader()
     reader.history.server = plan.server.name
-    for event in (
-        cast("Iterable[Event]", events) if not hasattr(events, "columns") else rows(cast("pd.DataFrame", events))
-    ):
+    listed = rows(cast("pd.DataFrame", events)) if hasattr(events, "columns") else events
+    for event in listed:
         reader.read(event)
     return reader.finish()
 
