@@ -6,7 +6,7 @@ the run folder; every table and report is a pure function of the plan and the ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -14,6 +14,10 @@ from typing import Any, Literal
 UP: Literal["up"] = "up"
 DOWN: Literal["down"] = "down"
 Direction = Literal["up", "down"]
+ControlName = Literal["cubic", "reno", "bbr"]
+"""TCP congestion controls."""
+ModelName = Literal["auto", "packet", "fluid"]
+"""How transfers are modelled: packet by packet, as rates, or whichever a run can afford."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Link:
         queue_bytes: Buffer in front of the link; None where the profile gives none.
         tariff_usd_per_gb: Price of data in either direction; None where unknown.
         tx_j_per_byte: Radio energy of the sender per byte; None where unknown.
+        congestion_control: Of transfers that cross the link; None for the run's.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Link:
     queue_bytes: float | None = None
     tariff_usd_per_gb: float | None = None
     tx_j_per_byte: float | None = None
+    congestion_control: ControlName | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,11 @@ class Hop:
     direction: Direction
 
 
+def way_back(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    """Return the same links in the other order and direction."""
+    return tuple(Hop(hop.link, DOWN if hop.direction == UP else UP) for hop in reversed(hops))
+
+
 @dataclass(frozen=True)
 class AppPlan:
     """The Flower app: where it is, its run config, and what happens when it reports no work.
@@ -198,6 +209,23 @@ class FlowerSettings:
     lanes: int = 2
     chunk_bytes: int = 5 * 1024 * 1024
     is_tls: bool = True
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How transfers are modelled.
+
+    Attributes:
+        model: ``auto`` takes packets where a run can afford them.
+        congestion_control: Of transfers over links that name none.
+        queue_bytes: Buffer of links that give none.
+        packet_budget: Events that ``auto`` may spend on the packet level.
+    """
+
+    model: ModelName = "auto"
+    congestion_control: ControlName = "cubic"
+    queue_bytes: float = 150_000.0
+    packet_budget: int = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -255,6 +283,7 @@ class Plan:
         flower: Protocol constants.
         assumptions: Figures that are estimates.
         timing: Set for a run without learning; the app is then not run.
+        network: How transfers are modelled.
     """
 
     scenario: str
@@ -270,6 +299,7 @@ class Plan:
     flower: FlowerSettings
     assumptions: tuple[Assumption, ...] = ()
     timing: TimingOnly | None = None
+    network: NetworkSettings = NetworkSettings()
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:

@@ -100,6 +100,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     _check_streams(scenario, network, faults)
     outages, placed = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
+    _check_controls(scenario, network, faults)
     client_routes = {node.name: routes[node.name] for node in network.nodes if node.kind == "client"}
     outages = close_outages(spread_to_links(outages, network.links, client_routes), scenario.clock.horizon_s)
     return Plan(
@@ -120,6 +121,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
         flower=scenario.flower,
         assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
         timing=scenario.timing,
+        network=scenario.network,
     )
 
 
@@ -139,6 +141,20 @@ def _check_timing(scenario: Scenario, faults: _Faults) -> None:
             faults.add(f"learning.work.{unit}", f"unknown unit; allowed: {', '.join(known)}{nearest(unit, known)}")
         elif isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0:
             faults.add(f"learning.work.{unit}", f"got {amount!r}; must be a number, 0 or more")
+
+
+def _check_controls(scenario: Scenario, network: _Network, faults: _Faults) -> None:
+    """Rates show no congestion control but CUBIC."""
+    named = {scenario.network.congestion_control, *(link.congestion_control for link in network.links)} - {
+        None,
+        "cubic",
+    }
+    if scenario.network.model == "fluid" and named:
+        faults.add(
+            "network.model",
+            f"got 'fluid', but {' and '.join(sorted(map(str, named)))} is asked for, which only packets show; "
+            "want 'packet' or 'auto', or no congestion_control but cubic",
+        )
 
 
 def _topology(scenario: Scenario, faults: _Faults) -> Topology | None:
@@ -243,6 +259,7 @@ def _link(
         queue_bytes=profile.queue_bytes,
         tariff_usd_per_gb=profile.tariff_usd_per_gb,
         tx_j_per_byte=profile.tx_j_per_byte,
+        congestion_control=profile.congestion_control,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import Fault
-from emulator.plan import FlowerSettings, TimingOnly
+from emulator.plan import FlowerSettings, NetworkSettings, TimingOnly
 
 Scalar = str | int | float | bool
 
@@ -60,6 +60,7 @@ class Scenario:
         clock: Start of day and horizon.
         timing: Set for ``learning: none``: sizes and work of calls that are not made.
         flower: Protocol settings.
+        network: How transfers are modelled.
         resolved: The whole scenario as plain data after ``--set``, ``--quick`` and defaults; writing it as YAML and
             running that repeats the run.
         places: Dotted key path to (file, line).
@@ -78,6 +79,7 @@ class Scenario:
     clock: ClockSpec = ClockSpec()
     timing: TimingOnly | None = None
     flower: FlowerSettings = field(default_factory=FlowerSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 

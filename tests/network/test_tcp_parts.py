@@ -153,11 +153,13 @@ def test_a_windowed_maximum_forgets() -> None:
 
 
 def test_the_tier_follows_the_budget_and_says_why() -> None:
-    assert choose([(1e6, 3)] * 10).tier == "packet"
-    few = choose([(1e9, 3)], budget_events=10_000)
+    assert choose([(1e6, 3, 10)], budget_events=50_000).tier == "packet"
+    few = choose([(1e9, 3, 1)], budget_events=10_000)
     assert few.tier == "fluid"
-    assert str(few.events) in few.reason
-    assert choose([(1e9, 3)], wanted="packet", budget_events=1).tier == "packet"
+    assert f"{few.events:,}" in few.reason
+    assert "10,000" in few.reason
+    assert choose([(1e9, 3, 1)], wanted="packet", budget_events=1).tier == "packet"
+    assert choose([(1e9, 3, 1)], needs_packets="only packets tell bbr apart", budget_events=1).tier == "packet"
 
 
 def test_the_estimate_bounds_the_events() -> None:

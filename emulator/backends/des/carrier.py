@@ -1,16 +1,21 @@
-"""SimPy glue for the network engine: transfers as events, link loads as rows."""
+"""SimPy glue for the transfer models: transfers as events."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 import simpy
 
-from emulator.backends.des.network import FlowEvent, Network
+from emulator.backends.des.links import Links
+from emulator.backends.des.model import FlowEvent, TransferModel
+from emulator.backends.des.network import Network
+from emulator.backends.des.tcp.network import PacketNetwork
+from emulator.backends.des.tcp.tier import Choice
 from emulator.events import EventLog
-from emulator.plan import Direction, Hop, Plan
+from emulator.plan import Direction, Hop, Plan, way_back
 
 
 @dataclass
@@ -28,17 +33,38 @@ class _Open:
 
 
 class Transfers:
-    """Starts and aborts transfers, and wakes SimPy when the engine has something to say.
+    """Starts and aborts transfers, and wakes SimPy when the transfer model has something to say.
 
-    Only one alarm is armed at a time; one that rings early (because a later change moved the next event) re-arms itself.
+    Until ``choose`` the fluid model holds the links' states; the model must be chosen before the first transfer.
+
+    Attributes:
+        links: The links' present states.
+        is_chosen: Whether ``choose`` was called.
     """
 
     def __init__(self, env: simpy.Environment, plan: Plan, log: EventLog) -> None:
         self.env = env
-        self.network = Network(plan.links)
+        self.links = Links(plan.links)
+        self.is_chosen = False
+        self._model: TransferModel = Network(self.links)
+        self._plan = plan
         self._log = log
         self._open: dict[str, _Open] = {}
-        self._armed_s = float("inf")
+        self._armed_s = inf
+
+    def choose(self, choice: Choice) -> None:
+        """Take the model that the run's transfers go through from now on, and log it."""
+        self.is_chosen = True
+        self._log.append(
+            self.env.now, "transfer_model", value=choice.events, unit="events", note=f"{choice.tier}: {choice.reason}"
+        )
+        if choice.tier == "packet":
+            settings = self._plan.network
+            self._model.advance(self.env.now)
+            self._model = PacketNetwork(
+                self.links, self.env.now, seed=self._plan.seed, control=settings.congestion_control,
+                queue_bytes=settings.queue_bytes, routes=_both_ways(self._plan),
+            )  # fmt: skip
 
     def start(
         self,
@@ -58,38 +84,46 @@ class Transfers:
         )
         self._open[flow_id] = transfer
         self._row("transfer_started", transfer, size_bytes=size_bytes)
-        self.network.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
-        self.arm()
+        self._model.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
         return transfer.done
 
     def abort(self, flow_id: str, why: str) -> None:
         """End a transfer whose sender or receiver is gone; its event never triggers."""
+        self.settle()  # it may be over at this very moment
         transfer = self._open.pop(flow_id, None)
         if transfer is None:
             return
-        delivered = self.network.abort(flow_id, self.env.now)
+        delivered = self._model.abort(flow_id, self.env.now)
         self._row("transfer_lost", transfer, size_bytes=int(delivered), note=why)
-        self.arm()
 
     def set_link_up(self, link: str, is_up: bool) -> None:
         """Take a link down or bring it back."""
-        self.network.set_link_up(link, is_up, self.env.now)
-        self.arm()
+        self._model.set_link_up(link, is_up, self.env.now)
 
     def set_background(self, link: str, direction: Direction, rate_bps: float) -> None:
         """Set the constant-rate load that sensors put on a link."""
-        self.network.set_background(link, direction, rate_bps, self.env.now)
-        self.arm()
+        self._model.set_background(link, direction, rate_bps, self.env.now)
 
     def settle(self) -> None:
-        """Bring the engine to the present and deliver what has happened."""
-        for event in self.network.advance(self.env.now):
+        """Bring the model to the present and deliver what has happened."""
+        for event in self._model.advance(self.env.now):
             self._deliver(event)
 
-    def arm(self) -> None:
-        """Make sure SimPy wakes at the engine's next event."""
+    def take_loads(self) -> list[tuple[str, Direction, float]]:
+        """Return the IP bytes each link and direction carried since the last call."""
         self.settle()
-        next_s = self.network.next_event_s()
+        return self._model.take_loads(self.env.now)
+
+    def is_idle(self) -> bool:
+        """Return whether no transfer will get anywhere unless something else happens first."""
+        return self._model.is_idle()
+
+    def look_ahead(self, until_s: float) -> None:
+        """Let the model work ahead to ``until_s``, before which SimPy has nothing to do; wake it where something happens.
+
+        An alarm that was overtaken by an earlier one rings in vain.
+        """
+        next_s = self._model.next_event_s(until_s)
         if next_s is None or next_s >= self._armed_s:
             return
         self._armed_s = next_s
@@ -98,9 +132,9 @@ class Transfers:
 
     def _ring(self, armed_s: float, _event: simpy.Event) -> None:
         if armed_s != self._armed_s:
-            return  # an earlier alarm was armed since; it re-arms as needed
-        self._armed_s = float("inf")
-        self.arm()
+            return
+        self._armed_s = inf
+        self.settle()
 
     def _deliver(self, event: FlowEvent) -> None:
         transfer = self._open.get(event.flow_id)
@@ -137,3 +171,9 @@ class Transfers:
             unit="s" if value is not None else "",
             note=transfer.note if note is None else note,
         )
+
+
+def _both_ways(plan: Plan) -> list[tuple[Hop, ...]]:
+    """Return the routes of all clients, there and back."""
+    ups = [plan.routes[client.name] for client in plan.clients]
+    return ups + [way_back(hops) for hops in ups]

@@ -36,9 +36,8 @@ class LinkLoads:
     def write(self) -> None:
         """Append one row per link, direction and kind of traffic that carried anything."""
         world = self._world
-        world.transfers.settle()
         carried: Counter[tuple[str, Direction]] = Counter()
-        for link, direction, count in world.transfers.network.take_loads(world.now_s):
+        for link, direction, count in world.transfers.take_loads():
             carried[link, direction] = round(count)
             self._row(link, direction, round(count), "traffic")
         for (link, direction), count in sorted(self._small().items()):

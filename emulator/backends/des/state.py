@@ -11,7 +11,7 @@ import simpy
 from flwr.app.metadata import Metadata
 
 from emulator.flower.adapter import ObjectSizes
-from emulator.plan import Hop, Node
+from emulator.plan import Hop, Node, way_back
 
 
 @dataclass
@@ -107,7 +107,7 @@ class NodeState:
     @property
     def down_hops(self) -> tuple[Hop, ...]:
         """Route from the server."""
-        return tuple(Hop(hop.link, "down" if hop.direction == "up" else "up") for hop in reversed(self.up_hops))
+        return way_back(self.up_hops)
 
     def take_up(self, delivery: Delivery, now_s: float) -> None:
         """Begin with a message: no polls from here on."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
-
-ControlName = Literal["cubic", "reno", "bbr"]
+from typing import Final
 
 NETWORK_HEADER_BYTES: Final = 20
 """IPv4 without options."""
