@@ -21,7 +21,7 @@ from emulator.backends.des.tcp.clock import NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.connection import Connection, Route
 from emulator.backends.des.tcp.control import make
 from emulator.backends.des.tcp.engine import Engine
-from emulator.backends.des.tcp.pipe import Pipe, Transmitter, stages
+from emulator.backends.des.tcp.pipe import Pipe, Transmitter, requeue, stages
 from emulator.backends.des.tcp.stack import LINUX_STACK, Stack
 from emulator.backends.des.timeline import DIRECTIONS, Medium
 from emulator.backends.des.transfer import GOODPUT, INITIAL_WINDOW, PACKET_BYTES
@@ -165,8 +165,9 @@ class PacketNetwork(TransferModel):
                 carried, medium.carried[direction] = medium.carried[direction], 0.0
                 key = medium.name, direction
                 if key in self._pipes:
-                    carried += self._pipes[key].carried_bytes - self._counted.get(key, 0)
-                    self._counted[key] = self._pipes[key].carried_bytes
+                    sent_bytes = self._pipes[key].sent_bytes(to_ns(self._now_s))
+                    carried += sent_bytes - self._counted.get(key, 0)
+                    self._counted[key] = sent_bytes
                 if carried > 0:
                     loads.append((medium.name, direction, float(carried)))
         return loads
@@ -238,13 +239,17 @@ class PacketNetwork(TransferModel):
     def _changed(self, medium: Medium) -> None:
         if (medium.name, "up") not in self._pipes:
             return
-        was_passing = all(self._pipes[medium.name, direction].is_passing for direction in DIRECTIONS)
-        self._follow(medium)
+        pipes = [self._pipes[medium.name, direction] for direction in DIRECTIONS]
+        was_passing = all(pipe.is_passing for pipe in pipes)
+        now_ns = max(self._engine.now_ns, to_ns(self._now_s))
         if was_passing and not medium.is_passing:
-            for direction in DIRECTIONS:
-                self._pipes[medium.name, direction].cut(max(self._engine.now_ns, to_ns(self._now_s)))
+            for pipe in pipes:
+                pipe.cut(now_ns)
             for flow_id in self._users[medium.name]:
                 self._stall(self._flows[flow_id], medium.name)
+        self._follow(medium)
+        for group in [pipes] if medium.is_shared else [[pipe] for pipe in pipes]:
+            requeue(group, now_ns)
 
     def _stall(self, flow: Connection, link: str) -> None:
         if not flow.is_stalled:
