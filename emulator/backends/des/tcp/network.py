@@ -136,6 +136,10 @@ class PacketNetwork(TransferModel):
         flow.close()
         return sent_bytes
 
+    def pipe(self, link: str, direction: Direction) -> Pipe:
+        """Return one direction of a link in use, to look at."""
+        return self._pipes[link, direction]
+
     def active_flows(self) -> list[str]:
         """Return the ids of the transfers in progress, in order of their start."""
         return list(self._flows)
