@@ -71,6 +71,38 @@ class Link:
 
 
 @dataclass(frozen=True)
+class RateCurve:
+    """Arithmetic rate of training by work per step: what is left of it once the fixed cost of a step is paid for.
+
+    Attributes:
+        small_macs: Multiply-accumulates (forward) of a step at which ``small_flops`` holds.
+        small_flops: Rate in FLOP/s there and below.
+        large_macs: Multiply-accumulates of a step at which ``large_flops`` holds.
+        large_flops: Rate in FLOP/s there and above.
+    """
+
+    small_macs: float
+    small_flops: float
+    large_macs: float
+    large_flops: float
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """How a device without enough cooling slows down (see ``emulator.models.thermal``).
+
+    Attributes:
+        time_constant_s: Of warming and cooling.
+        limit_heat: Share of the temperature rise of full load at which the clock falls, 0 to 1.
+        throttled_speed: Speed from there on, relative to full speed.
+    """
+
+    time_constant_s: float
+    limit_heat: float
+    throttled_speed: float
+
+
+@dataclass(frozen=True)
 class Device:
     """What a node's hardware can do; null where no figure is known, never 0.
 
@@ -87,6 +119,9 @@ class Device:
         cpu_time_factor: Seconds this device's core takes for one second of the reference host's core (for measured apps).
         base_memory_bytes: Memory of a ClientApp process before its own data (Python and libraries).
         seconds_per_unit: Cost table: seconds per unit of work, by work unit name.
+        rate_curve: Cost of multiply-accumulates where steps are reported too; None where the device runs no Python.
+        thermal: How it slows down under lasting load; None where it is cooled well enough.
+        background_cores: Cores that other jobs keep busy all the time; the cost table has it in it.
     """
 
     profile: str
@@ -101,6 +136,9 @@ class Device:
     cpu_time_factor: float | None = None
     base_memory_bytes: float | None = None
     seconds_per_unit: Mapping[str, float] = field(default_factory=dict)
+    rate_curve: RateCurve | None = None
+    thermal: Thermal | None = None
+    background_cores: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -184,11 +185,15 @@ def _network(scenario: Scenario, topology: Topology, faults: _Faults) -> _Networ
     if links is None:
         return None
     uplinks = {end: link for link in links for end in (link.leaf, link.root)}  # a sensor's one link, by its name
+    planned_nodes = [_node(item, uplinks) for item in topology.nodes]
+    received_bps: defaultdict[str, float] = defaultdict(float)
+    for planned in planned_nodes:
+        for stream in planned.streams:
+            received_bps[stream.peer] += stream.rate_bps
     nodes = []
-    for item in topology.nodes:
-        planned = _node(item, uplinks)
+    for item, planned in zip(topology.nodes, planned_nodes, strict=True):
         if item.name in hardware:
-            device, behind = add_costs(hardware[item.name])
+            device, behind = add_costs(hardware[item.name], stream_bps=received_bps.get(item.name, 0.0))
             planned = replace(planned, device=device)
             assumptions.update(behind)
         nodes.append(planned)

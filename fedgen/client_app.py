@@ -2,6 +2,7 @@
 """The clinic's side: train on the clinic's own patients, send weights and a score histogram."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -13,6 +14,10 @@ from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import open_source
 from fedgen.data.windows import PreparedPatient
 from fedgen.errors import DataError
+from fedgen.privacy.client import protected_training
+from fedgen.privacy.frame import Call, Query
+from fedgen.privacy.kinds import parse_kind
+from fedgen.privacy.registry import QUERIES
 from fedgen.strategies.tolerant_fedavg import SCORE_COUNTS, SCORES_RECORD
 from fedgen.work import WORK_REPORT, WorkReport
 
@@ -47,16 +52,24 @@ def train(message: Message, context: Context) -> Message:
 
     Returns:
         A reply with `arrays` (new weights), `metrics` (`num-examples`, `train-loss`), `scores` (histogram of
-        normal scores) and `work-report`.
+        normal scores) and `work-report`; under a privacy mechanism what `fedgen.privacy.client` says instead.
     """
     config = parse_config(context.run_config)
     partition, patients = _own_patients(message, context, config)
+    server_round = cast(int, message.content.config_records["config"]["server-round"])
+    kind = parse_kind(config.privacy_kind)
+    if kind.is_private:
+        seed = task.derived_seed("contribution", config.seed, partition, server_round)
+        call = Call(context, config, server_round, seed)
+        content, work = protected_training(call, message, patients, kind, partition=partition)
+        content[WORK_REPORT] = _counted_once(context, work).to_record()
+        return Message(content=content, reply_to=message)
     result = task.train_client(
         OrderedDict(message.content.array_records["arrays"].to_torch_state_dict()),
         patients,
         config,
         partition=partition,
-        server_round=cast(int, message.content.config_records["config"]["server-round"]),
+        server_round=server_round,
     )
     content = RecordDict(
         {
@@ -67,6 +80,20 @@ def train(message: Message, context: Context) -> Message:
         }
     )
     return Message(content=content, reply_to=message)
+
+
+def _answer(query: Query) -> Callable[[Message, Context], Message]:
+    """Return the ClientApp function that answers one kind of question."""
+
+    def answer(message: Message, context: Context) -> Message:
+        config = parse_config(context.run_config)
+        return Message(content=query(context, message.content, config), reply_to=message)
+
+    return answer
+
+
+for _action, _query in QUERIES.items():
+    app.query(_action)(_answer(_query))
 
 
 @app.evaluate()

@@ -8,11 +8,14 @@ import dataclasses
 import difflib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fedgen.errors import ConfigError
+from fedgen.keys import key
+from fedgen.privacy import kinds
+from fedgen.privacy.settings import PrivacySettings
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BOUND_WORDS = {
@@ -24,71 +27,66 @@ BOUND_WORDS = {
 JSON_TYPES: dict[type, str] = {int: "integer", float: "number", str: "string"}
 
 
-def _key(name: str, default: int | float | str, meaning: str, **rules: object) -> Any:
-    """Declare one key: its Flower name, default, meaning, and JSON Schema rules for its value."""
-    return dataclasses.field(default=default, metadata={"key": name, "meaning": meaning, "rules": rules})
-
-
 @dataclass(frozen=True, kw_only=True)
-class AppConfig:
+class AppConfig(PrivacySettings):
     """All settings of a run; each field documents itself in the schema."""
 
-    num_server_rounds: int = _key("num-server-rounds", 10, "Training rounds.", minimum=1)
-    round_deadline_s: float = _key(
+    num_server_rounds: int = key("num-server-rounds", 10, "Training rounds.", minimum=1)
+    round_deadline_s: float = key(
         "round-deadline-s", 3600.0, "Seconds the server waits for replies in a round.", exclusiveMinimum=0
     )
-    round_interval_s: float = _key(
+    round_interval_s: float = key(
         "round-interval-s",
         0.0,
         "Round r starts no earlier than (r - 1) times this many seconds after the first; 0: back to back.",
         minimum=0,
     )
-    min_replies: int = _key(
+    min_replies: int = key(
         "min-replies", 1, "With fewer good replies in a round the global model is kept as it is.", minimum=1
     )
-    fraction_train: float = _key(
+    fraction_train: float = key(
         "fraction-train",
         1.0,
         "Share of the connected clients that train in a round.",
         exclusiveMinimum=0,
         maximum=1,
     )
-    min_available_nodes: int = _key(
+    min_available_nodes: int = key(
         "min-available-nodes",
         2,
         "Clients that must be connected before a round starts; after the deadline it starts without them.",
         minimum=1,
     )
-    data_source: str = _key("data.source", "mitdb", "Patients: MIT-BIH or simulated.", enum=["mitdb", "simulated"])
-    data_otherwise: str = _key(
+    data_source: str = key("data.source", "mitdb", "Patients: MIT-BIH or simulated.", enum=["mitdb", "simulated"])
+    data_otherwise: str = key(
         "data.otherwise",
         "none",
         "What to do when the source cannot be had: none stops with an error.",
         enum=["none", "simulated"],
     )
-    data_dir: str = _key("data.dir", "", "Folder with the WFDB records of MIT-BIH; empty: search for it.")
-    data_max_beats_per_patient: int = _key(
+    data_dir: str = key("data.dir", "", "Folder with the WFDB records of MIT-BIH; empty: search for it.")
+    data_max_beats_per_patient: int = key(
         "data.max-beats-per-patient", 0, "Evenly spread beats used per training patient; 0: all.", minimum=0
     )
-    data_test_beats_per_patient: int = _key(
+    data_test_beats_per_patient: int = key(
         "data.test-beats-per-patient", 0, "Evenly spread beats used per test patient; 0: all.", minimum=0
     )
-    model_kind: str = _key("model.kind", "conv-vae", "Anomaly model.", enum=["conv-vae"])
-    model_latent: int = _key("model.latent", 8, "Dimensions of the latent code.", minimum=1, maximum=1024)
-    model_beta: float = _key("model.beta", 1.0, "Weight of the KL term in the loss.", minimum=0)
-    training_epochs: int = _key("training.epochs", 1, "Passes over a client's beats per round.", minimum=1)
-    training_batch_size: int = _key("training.batch-size", 128, "Beats per training step.", minimum=1)
-    training_learning_rate: float = _key(
+    model_kind: str = key("model.kind", "conv-vae", "Anomaly model.", enum=["conv-vae"])
+    model_latent: int = key("model.latent", 8, "Dimensions of the latent code.", minimum=1, maximum=1024)
+    model_beta: float = key("model.beta", 1.0, "Weight of the KL term in the loss.", minimum=0)
+    training_epochs: int = key("training.epochs", 1, "Passes over a client's beats per round.", minimum=1)
+    training_batch_size: int = key("training.batch-size", 128, "Beats per training step.", minimum=1)
+    training_learning_rate: float = key(
         "training.learning-rate", 0.002, "Step size of Adam.", exclusiveMinimum=0, maximum=1
     )
-    threshold_quantile: float = _key(
+    threshold_quantile: float = key(
         "threshold.quantile",
         0.97,
         "A beat is called abnormal above this quantile of the clients' normal training scores.",
         exclusiveMinimum=0,
         exclusiveMaximum=1,
     )
-    seed: int = _key("seed", 1, "Seed of weights, training, sampling and simulated patients.", minimum=0)
+    seed: int = key("seed", 1, "Seed of weights, training, sampling and simulated patients.", minimum=0)
 
 
 def json_schema() -> dict[str, object]:
@@ -132,20 +130,34 @@ def parse_config(run_config: Mapping[str, object]) -> AppConfig:
     entries = {entry.metadata["key"]: entry for entry in dataclasses.fields(AppConfig)}
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for key, value in run_config.items():
-        if key not in entries:
-            near = difflib.get_close_matches(key, entries, n=1)
-            faults.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    for name, value in run_config.items():
+        if name not in entries:
+            near = difflib.get_close_matches(name, entries, n=1)
+            faults.append(f"unknown key {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
             continue
-        entry = entries[key]
+        entry = entries[name]
         fault = _fault(value, _type_of(entry), entry.metadata["rules"])
         if fault:
-            faults.append(f"{key} is {value!r}; allowed: {fault}")
+            faults.append(f"{name} is {value!r}; allowed: {fault}")
         else:
             values[entry.name] = _type_of(entry)(value)
+    if not faults:
+        config = AppConfig(**values)
+        faults = [f"{name}: {message}" for name, message in _unlikely(config)]
     if faults:
         raise ConfigError("run configuration: " + "; ".join(faults))
-    return AppConfig(**values)
+    return config
+
+
+def _unlikely(config: AppConfig) -> Iterator[tuple[str, str]]:
+    """Yield (key, message) for settings that are allowed one by one and make no sense together."""
+    yield from kinds.faults(config, min_replies=config.min_replies)
+
+
+def check_together(run_config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (key, message) for each fault of a run configuration whose single values the schema allows."""
+    names = {entry.metadata["key"]: entry.name for entry in dataclasses.fields(AppConfig)}
+    return list(_unlikely(AppConfig(**{names[name]: value for name, value in run_config.items()})))
 
 
 def _fault(value: object, wanted: type, rules: Mapping[str, Any]) -> str | None:

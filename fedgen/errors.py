@@ -8,3 +8,7 @@ class ConfigError(ValueError):
 
 class DataError(RuntimeError):
     """The wanted patient data is absent, incomplete or not what its publisher released."""
+
+
+class ProtocolError(RuntimeError):
+    """A message of a cryptographic protocol breaks its rules, or too few take part; nothing is given away."""

@@ -2,6 +2,7 @@
 """The coordinator's side: choose the data, run the rounds, test the model after each."""
 
 from dataclasses import replace
+from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
@@ -11,6 +12,8 @@ from fedgen.client_app import SOURCE_USED
 from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import choose_source
 from fedgen.data.windows import PreparedPatient
+from fedgen.privacy.kinds import parse_kind
+from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
 from fedgen.work import WorkReport, add_notice, add_to_context
 
@@ -20,17 +23,25 @@ EVALUATION = "evaluation-round-{}"
 app = ServerApp()
 
 
-def build_strategy(config: AppConfig) -> TolerantFedAvg:
-    """Return the strategy that a configuration asks for."""
-    return TolerantFedAvg(
-        min_replies=config.min_replies,
-        fraction_train=config.fraction_train,
-        min_available_nodes=config.min_available_nodes,
-        threshold_quantile=config.threshold_quantile,
-        round_interval_s=config.round_interval_s,
-        wait_limit_s=config.round_deadline_s,
-        seed=config.seed,
-    )
+def build_strategy(config: AppConfig, context: Context, initial: ArrayRecord) -> TolerantFedAvg:
+    """Return the strategy that a configuration asks for.
+
+    Args:
+        config: The settings.
+        context: Where a protected run leaves its work reports and what it has released.
+        initial: The model before training.
+    """
+    rules: dict[str, Any] = {
+        "min_replies": config.min_replies,
+        "fraction_train": config.fraction_train,
+        "min_available_nodes": config.min_available_nodes,
+        "threshold_quantile": config.threshold_quantile,
+        "round_interval_s": config.round_interval_s,
+        "wait_limit_s": config.round_deadline_s,
+        "seed": config.seed,
+    }
+    kind = parse_kind(config.privacy_kind)
+    return private_strategy(kind, config, context, initial, rules) if kind.is_private else TolerantFedAvg(**rules)
 
 
 class GlobalTest:
@@ -83,8 +94,8 @@ def main(grid: Grid, context: Context) -> None:
     used, source, notice = choose_source(config.data_source, config.data_otherwise, config.data_dir, config.seed)
     if notice is not None:
         add_notice(context, notice)
-    strategy = build_strategy(config)
     initial = ArrayRecord(dict(task.new_model(config).state_dict()))
+    strategy = build_strategy(config, context, initial)
     result = strategy.start(
         grid=grid,
         initial_arrays=initial,

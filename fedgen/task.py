@@ -16,7 +16,7 @@ from fedgen.data.partition import patients_of_client
 from fedgen.data.sources import DataSource
 from fedgen.data.windows import PreparedPatient, spread_out
 from fedgen.evaluation.metrics import task_metrics
-from fedgen.evaluation.scores import SCORING_BATCH, anomaly_scores, reconstruction_errors
+from fedgen.evaluation.scores import SCORING_BATCH, anomaly_scores, reconstruction_errors, scoring_batches
 from fedgen.evaluation.thresholds import histogram
 from fedgen.models import AnomalyModel, BeatBatch, batch_of, build_model, concatenate
 from fedgen.models.macs import macs_per_beat, scoring_memory_bytes, training_memory_bytes
@@ -156,7 +156,9 @@ def train_client(
         score_counts=histogram(np.concatenate(scores)),
         work=WorkReport(
             train_macs=float(macs * len(beats) * config.training_epochs),
+            train_steps=float(-(-len(beats) // config.training_batch_size) * config.training_epochs),
             infer_macs=float(macs * scored),
+            infer_steps=float(scoring_batches(patients)),
             signal_samples=float(sum(patient.raw_samples for patient in patients)),
             peak_memory_bytes=float(training_memory_bytes(model, scored, config.training_batch_size)),
         ),
@@ -189,6 +191,7 @@ def evaluate(
         result.update({f"patient.{patient.patient}.{key}": value for key, value in measured.items()})
     work = WorkReport(
         infer_macs=float(macs_per_beat(model) * len(classes)),
+        infer_steps=float(scoring_batches(patients)),
         peak_memory_bytes=float(scoring_memory_bytes(model, len(classes), SCORING_BATCH)),
     )
     return result, work

@@ -14,6 +14,8 @@ from flwr.app import ConfigRecord, Context
 
 WORK_REPORT = "work-report"
 NOTICES = "notices"
+PLAIN_UNITS = ("train_macs", "infer_macs", "signal_samples", "peak_memory_bytes")
+"""Amounts that every report holds, also where they are 0."""
 
 
 @dataclass(frozen=True)
@@ -23,33 +25,49 @@ class WorkReport:
     Attributes:
         train_macs: Multiply-accumulates of one forward pass per trained beat, times passes over the beats.
             Backward passes are not in it: they cost about twice the forward pass.
+        train_steps: Optimiser steps (batches).
         infer_macs: Multiply-accumulates of scoring.
+        infer_steps: Batches scored.
         signal_samples: Raw ECG samples cleaned; 0 when this was done in an earlier call.
         peak_memory_bytes: Estimate of data, weights, optimiser and activations; without the process itself.
+        dp_train_macs: As `train_macs`, of training with one clipped gradient per example.
+        encrypted_ciphertexts: Ciphertexts encrypted, in units of one with degree 8192 and five primes, one of them for keys.
+        added_ciphertexts: Ciphertexts added to a sum, in the same unit.
+        decrypted_ciphertexts: Ciphertexts decrypted, in the same unit.
+        masked_elements: Numbers to which one mask was added.
+        key_agreements: Keys made or agreed upon.
+        signatures: Signatures made or verified.
     """
 
     train_macs: float = 0.0
+    train_steps: float = 0.0
     infer_macs: float = 0.0
+    infer_steps: float = 0.0
     signal_samples: float = 0.0
     peak_memory_bytes: float = 0.0
+    dp_train_macs: float = 0.0
+    encrypted_ciphertexts: float = 0.0
+    added_ciphertexts: float = 0.0
+    decrypted_ciphertexts: float = 0.0
+    masked_elements: float = 0.0
+    key_agreements: float = 0.0
+    signatures: float = 0.0
 
     def to_record(self) -> ConfigRecord:
-        """Return the report as a Flower record of floats."""
-        return ConfigRecord({key: float(value) for key, value in dataclasses.asdict(self).items()})
+        """Return the report as a Flower record of floats; amounts of mechanisms that did nothing are left out."""
+        amounts = {key: float(value) for key, value in dataclasses.asdict(self).items()}
+        return ConfigRecord({key: value for key, value in amounts.items() if value or key in PLAIN_UNITS})
 
     def plus(self, other: "WorkReport") -> "WorkReport":
         """Return both reports as one: amounts add up, of the memory peaks the larger counts."""
-        return WorkReport(
-            train_macs=self.train_macs + other.train_macs,
-            infer_macs=self.infer_macs + other.infer_macs,
-            signal_samples=self.signal_samples + other.signal_samples,
-            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
-        )
+        names = [field.name for field in dataclasses.fields(WorkReport)]
+        both = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return WorkReport(**{name: (max if name == "peak_memory_bytes" else sum)(pair) for name, pair in both.items()})
 
 
 def report_from(record: ConfigRecord) -> WorkReport:
     """Read a report back from a record."""
-    values = {field.name: record[field.name] for field in dataclasses.fields(WorkReport)}
+    values = {field.name: record.get(field.name, 0.0) for field in dataclasses.fields(WorkReport)}
     return WorkReport(**{name: float(cast(float, value)) for name, value in values.items()})
 
 

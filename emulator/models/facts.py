@@ -8,10 +8,12 @@ Columns: ``profile, quantity, value, unit, kind, source, note``. ``kind`` says h
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -79,12 +81,50 @@ def read_facts(package: str, filename: str) -> Table:
     Raises:
         ValueError: Wrong columns, a kind outside ``KINDS``, a row without source, or a quantity given twice.
     """
+    return _parse(resources.files(package).joinpath(filename).read_text(encoding="utf-8"), filename)
+
+
+def read_profile_file(path: Path, *, needs: tuple[str, ...]) -> tuple[str, Mapping[str, Fact]]:
+    """Return the one profile of a file in the same format: its name and its rows.
+
+    Raises:
+        ValueError: As ``read_facts``; also a value that is no number in a known unit, no or several profiles, or a quantity of
+            ``needs`` missing.
+    """
+    try:
+        table = _parse(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"got {path.name!r}, which cannot be read: {error}") from error
+    if len(table) != 1:
+        raise ValueError(f"{path.name}: holds {len(table)} profiles; must be one, as emulate calibrate writes it")
+    ((name, facts),) = table.items()
+    for fact in facts.values():
+        if fact.unit not in ("str", "bool"):
+            number = fact.number
+            if not 0 <= number < math.inf:
+                raise ValueError(f"{path.name}: {fact.quantity} is {fact.value}; must be 0 or more")
+    missing = [quantity for quantity in needs if quantity not in facts]
+    if missing:
+        raise ValueError(f"{path.name}: has no {', '.join(missing)}; write it anew with emulate calibrate")
+    return name, facts
+
+
+def write_profile_file(path: Path, facts: Iterable[Fact]) -> None:
+    """Write rows in the format of the tables."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(fact, column) for column in COLUMNS] for fact in facts)
+
+
+def _parse(text: str, filename: str) -> Table:
     table: dict[str, dict[str, Fact]] = {}
-    text = resources.files(package).joinpath(filename).read_text(encoding="utf-8")
     reader = csv.DictReader(text.splitlines())
     if tuple(reader.fieldnames or ()) != COLUMNS:
         raise ValueError(f"{filename}: columns are {reader.fieldnames}, want {COLUMNS}")
     for line, row in enumerate(reader, start=2):
+        if None in row or None in row.values():
+            raise ValueError(f"{filename}:{line}: has not {len(COLUMNS)} cells")
         fact = Fact(**row)
         if fact.kind not in KINDS or not fact.source:
             raise ValueError(f"{filename}:{line}: needs a source and a kind among {', '.join(KINDS)}")

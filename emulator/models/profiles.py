@@ -56,7 +56,8 @@ def read_fields(fields: Mapping[str, Any], dimensions: Mapping[str, str], *, key
 
     Args:
         fields: As written in a scenario (text with units), or floats in base units from a topology's edge.
-        dimensions: Allowed field to its dimension in ``emulator.units``, or ``int``, ``bool``, ``control``, ``plugin``.
+        dimensions: Allowed field to its dimension in ``emulator.units``, or ``int``, ``bool``, ``control``, ``cooling``,
+            ``plugin``.
         key: Dotted path of the block, for messages.
 
     Raises:
@@ -65,7 +66,7 @@ def read_fields(fields: Mapping[str, Any], dimensions: Mapping[str, str], *, key
     values: dict[str, Any] = {}
     faults: list[tuple[str, str]] = []
     for name, raw in fields.items():
-        if name == "like":
+        if name in ("like", "file"):
             continue
         if name not in dimensions:
             allowed = ["like", *dimensions]
@@ -87,6 +88,10 @@ def _read_value(raw: object, dimension: str) -> float | int | bool | str | Mappi
         if not isinstance(raw, Mapping) or not isinstance(raw.get("kind"), str):
             raise ValueError(f"got {raw!r}; want a mapping with 'kind', such as {{kind: trace}}")
         return raw
+    if dimension == "cooling":
+        if raw not in ("fan", "none"):
+            raise ValueError(f"got {raw!r}; allowed: fan, none")
+        return str(raw)
     if dimension == "bool":
         if not isinstance(raw, bool):
             raise ValueError(f"got {raw!r}; want true or false")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emulator.scenario.model import Scalar
 
@@ -21,12 +23,14 @@ class App:
         pyproject: The file, as it is shown in messages.
         defaults: ``[tool.flwr.app.config]``, flat.
         schema: JSON Schema of the flat run config, or None where the app ships none.
+        check: Returns (key, message) for each setting that a schema cannot judge alone, or None where the app ships none.
         faults: What is wrong with the app.
     """
 
     pyproject: str
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
+    check: Callable[[Mapping[str, Scalar]], Sequence[tuple[str, str]]] | None = None
     faults: tuple[str, ...] = ()
 
 
@@ -67,13 +71,19 @@ def _examine_project(project: Mapping[str, Any], folder: Path, shown: str) -> Ap
         else:
             defaults[key] = value
     schema: Mapping[str, Any] | None = None
-    named = _table(project, "tool", "emulate").get("run-config-schema")
-    if named is not None:
-        try:
-            schema = _read_schema(folder, named)
-        except ValueError as error:
-            faults.append(f"{shown!r}: run-config-schema: {error}")
-    return App(shown, defaults, schema, tuple(faults))
+    check = None
+    ours = _table(project, "tool", "emulate")
+    try:
+        if "run-config-schema" in ours:
+            schema = _read_schema(folder, ours["run-config-schema"])
+    except ValueError as error:
+        faults.append(f"{shown!r}: run-config-schema: {error}")
+    try:
+        if "run-config-check" in ours:
+            check = _load_check(folder, ours["run-config-check"])
+    except ValueError as error:
+        faults.append(f"{shown!r}: run-config-check: {error}")
+    return App(shown, defaults, schema, check, tuple(faults))
 
 
 def _table(project: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
@@ -93,6 +103,21 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _load_check(folder: Path, named: object) -> Callable[[Mapping[str, Scalar]], Sequence[tuple[str, str]]]:
+    """Return the function that the app names; its module must be light, for ``--check`` needs neither torch nor Flower."""
+    if not isinstance(named, str) or named.count(":") != 1:
+        raise ValueError("must be 'package.module:function' inside the app's folder")
+    module, _, function = named.partition(":")
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{named!r} cannot be imported: {error}") from None
+    finally:
+        sys.path.pop(0)
+    return cast(Callable[[Mapping[str, Scalar]], Sequence[tuple[str, str]]], found)
 
 
 def _read_schema(folder: Path, named: object) -> Mapping[str, Any]:

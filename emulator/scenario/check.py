@@ -121,6 +121,10 @@ def _rules(data: dict[str, Any]) -> Iterator[_Broken]:
                 if one in fields and other in fields:
                     path = (section, name, other)
                     yield _Broken(path, f"stands together with {one!r}; {reason}", path)
+    for name, fields in _mappings(data.get("devices")):
+        if "like" in fields and "file" in fields:
+            path = ("devices", name, "file")
+            yield _Broken(path, "stands together with 'like'; a profile starts from one or the other", path)
     for section in ("devices", "links"):
         yield from _like_loops(section, dict(_mappings(data.get(section))))
     if isinstance(data.get("flower"), dict):

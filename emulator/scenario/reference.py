@@ -82,10 +82,12 @@ The run config holds text, numbers and booleans. The app's own `[tool.flwr.app.c
 ```toml
 [tool.emulate]
 run-config-schema = "fedgen/run_config.schema.json"
+run-config-check = "fedgen.config:check_together"
 ```
 
 the merged config must satisfy it. Otherwise only keys among the defaults are accepted, as `flwr run` does, and only
-with the type of the default (an integer may stand for a float).
+with the type of the default (an integer may stand for a float). `run-config-check` may name a function for what a schema
+cannot say: it is given the merged config and returns (key, message) for each fault. Its module must be light to import.
 
 The blocks {sugar} at the top of the file are another way to write keys here:
 `data: {{source: x}}` is `data.source: x`. The same key in both places is refused.

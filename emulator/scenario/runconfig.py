@@ -32,6 +32,8 @@ def merge_config(app: App, settings: Mapping[str, Setting]) -> tuple[dict[str, S
         found = [*_unlike_defaults(app.defaults, config)]
     else:
         found = [pair for error in _errors(app.schema, config) for pair in _explain(error, config)]
+    if app.check is not None and not found:  # what single values a schema refuses, the check need not understand
+        found = list(app.check(config))
     faults = [_placed(key, message, app, settings) for key, message in dict.fromkeys(found)]
     return {key: config[key] for key in sorted(config)}, faults
 

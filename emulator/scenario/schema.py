@@ -45,6 +45,7 @@ MaybeSize = Annotated[str | None, _SIZE]
 MaybeRate = Annotated[str | None, kinds.quantity("rate", above=0, hint=_NO_RATE)]
 MaybePower = Annotated[str | None, kinds.quantity("power", least=0)]
 MaybeFraction = Annotated[str | float | None, kinds.quantity("fraction", least=0, most=1)]
+MaybeCooling = Annotated[str | None, kinds.choice("fan", "none")]
 MaybeTariff = Annotated[str | None, kinds.quantity("tariff", least=0)]
 
 
@@ -125,6 +126,17 @@ class DeviceBlock(ProfileBlock):
     )
     speed: MaybeFactor = Field(
         default=None, description="Multiplies compute speed: 0.5 takes twice as long.", examples=[0.5]
+    )
+    background: MaybeFraction = Field(
+        default=None, description="Share of all cores that other jobs keep busy.", examples=["25 %"]
+    )
+    cooling: MaybeCooling = Field(
+        default=None, description="`none`: no fan or heat sink, so that lasting load slows it down.", examples=["none"]
+    )
+    file: MaybeText = Field(
+        default=None,
+        description="Instead of `like`: a profile that `emulate calibrate` wrote; relative to the scenario file.",
+        examples=["my_pi.csv"],
     )
 
 

@@ -25,6 +25,11 @@ def reconstruction_errors(model: AnomalyModel, patient: PreparedPatient) -> NDAr
     return torch.cat(parts).numpy().astype(np.float64)
 
 
+def scoring_batches(patients: list[PreparedPatient]) -> int:
+    """Return in how many batches the beats of these patients are scored."""
+    return sum(-(-len(patient.classes) // SCORING_BATCH) for patient in patients)
+
+
 def anomaly_scores(errors: NDArray[np.float64], rhythm: NDArray[np.float32]) -> NDArray[np.float64]:
     """Turn one patient's errors and rhythm into scores that can be compared between patients.
 

@@ -83,15 +83,24 @@ class TolerantFedAvg(FedAvg):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Wait for the round's time and nodes, sample, and make one message per sampled node."""
-        self._wait_for_start(server_round)
-        nodes = self._wait_for_nodes(grid)
-        size = min(len(nodes), max(1, int(len(nodes) * self.fraction_train)))
-        sampled = sorted(random.Random(f"{self.seed}/{server_round}").sample(nodes, size))
-        log(INFO, "configure_train: Sampled %s nodes (out of %s)", len(sampled), len(nodes))
+        sampled = self._choose_nodes(server_round, grid)
         self._sent = arrays
         config["server-round"] = server_round
         record = RecordDict({self.arrayrecord_key: arrays, self.configrecord_key: config})
         return self._construct_messages(record, sampled, MessageType.TRAIN)
+
+    def _choose_nodes(self, server_round: int, grid: Grid) -> list[int]:
+        """Wait for the round's time and nodes, and return the sampled ones in order of id."""
+        self._wait_for_start(server_round)
+        nodes = self._wait_for_nodes(grid)
+        sampled = self._sample(server_round, nodes)
+        log(INFO, "configure_train: Sampled %s nodes (out of %s)", len(sampled), len(nodes))
+        return sampled
+
+    def _sample(self, server_round: int, nodes: list[int]) -> list[int]:
+        """Return the nodes that train, in order of id: a share of those connected, drawn by (seed, round)."""
+        size = min(len(nodes), max(1, int(len(nodes) * self.fraction_train)))
+        return sorted(random.Random(f"{self.seed}/{server_round}").sample(nodes, size))
 
     def _wait_for_start(self, server_round: int) -> None:
         """Sleep until the round may start."""

@@ -1,5 +1,6 @@
 """Timing without learning: given sizes and work, the same world."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from engine_helpers import DEVICE, digest_of, emulate, make_plan
 from emulator.errors import Stalled
 from emulator.flower import protocol
 from emulator.flower.adapter import ObjectSizes
-from emulator.plan import Outage, TimingOnly
+from emulator.models import thermal
+from emulator.plan import Outage, Thermal, TimingOnly
 
 SPEC = TimingOnly(3, 300.0, 1, 100e3, 10, 50e3, 5, {"train_macs": 1e9}, 20e6)
 
@@ -36,6 +38,19 @@ def test_too_little_memory_and_too_late_replies(run_plan):
     slow = TimingOnly(2, 10.0, work={"train_macs": 5e9})
     outcome = run_plan(make_plan("work_app", 2, timing=slow))
     assert [row.value for row in outcome.rows("round_closed")] == [0, 0]
+
+
+def test_a_device_without_a_fan_slows_down_and_recovers(run_plan):
+    """Work of 300 s a round: the first round meets the limit on its way, later ones start warm; a long pause cools."""
+    limits = Thermal(time_constant_s=200.0, limit_heat=0.5, throttled_speed=0.5)
+    plan = make_plan("work_app", 1, timing=TimingOnly(3, 3000.0, work={"train_macs": 30e9}))
+    bare = replace(plan, nodes=tuple(replace(n, device=replace(n.device, thermal=limits)) for n in plan.nodes))
+    cool_s = [row.value for row in run_plan(plan).rows("compute_finished", note="train")]
+    warm = run_plan(bare).rows("compute_finished", note="train")
+    full_s = thermal.full_speed_s(limits, 0.0)
+    assert warm[0].value == pytest.approx(full_s + (cool_s[0] - full_s) / 0.5, abs=1.0)
+    assert cool_s[1] / warm[1].value < cool_s[0] / warm[0].value < 1
+    assert warm[1].value < cool_s[1] / 0.5  # the pause between two rounds gives back a little full speed
 
 
 def test_too_few_nodes_is_told(run_plan):

@@ -121,6 +121,7 @@ def test_work_reports(run: Any) -> None:
     assert all(report["signal_samples"] == 600 * 360 * len(range(i, 22, 3)) for i, report in enumerate(first))
     assert all(report["signal_samples"] == 0 for report in second)
     assert all(report["train_macs"] > 0 and report["peak_memory_bytes"] > 1e6 for report in reports)
+    assert all(report["train_steps"] >= 1 and report["infer_steps"] >= 1 for report in reports)
     server = context.state["work-report"]
     assert server["signal_samples"] == 600 * 360 * 21
     assert server["infer_macs"] % 3 == 0, "three tests of the same size"

@@ -18,6 +18,8 @@ from emulator.flower.worker import WORK_REPORT
 
 NOTICES = "notices"
 """Reserved ConfigRecord in the ServerApp's context state: texts its user must see."""
+SPENT = "privacy-spent"
+"""Reserved ConfigRecord in the ServerApp's context state: epsilon released so far, by what it protects."""
 
 
 class ServerWork:
@@ -64,6 +66,7 @@ class ServerWork:
         self.cpu_s += cpu_s
         self._calls += 1
         self._take_notices()
+        self._take_spent()
         work_s = self._reported_s() if self._reports_work else self._measured_s(cpu_s)
         note = "aggregate" if self._has_replies else "serve"
         self._has_replies = False
@@ -88,3 +91,11 @@ class ServerWork:
         record = self._context.state.pop(NOTICES, None)
         for text in record.values() if record is not None else ():
             self._world.log.append(self._world.now_s, "notice", note=str(text))
+
+    def _take_spent(self) -> None:
+        record = self._context.state.pop(SPENT, None)
+        for words, epsilon in sorted(adapter.numbers(record).items()) if record is not None else ():
+            self._world.log.append(
+                self._world.now_s, "privacy_spent", round=self._world.round, node=self._world.plan.server.name,
+                value=epsilon, note=words,
+            )  # fmt: skip

@@ -11,6 +11,7 @@ import simpy
 from flwr.app.metadata import Metadata
 
 from emulator.flower.adapter import ObjectSizes
+from emulator.models import thermal
 from emulator.plan import Hop, Node, way_back
 
 
@@ -75,6 +76,7 @@ class NodeState:
         busy_from_s: Since when it has had a message in hand, None while it polls.
         busy_s: Seconds with a message in hand since the links' loads were last written.
         phase: What it is doing with the message in hand, for the log.
+        heat: How warm its device was at ``heat_s`` (see ``emulator.models.thermal``).
     """
 
     node: Node
@@ -98,6 +100,8 @@ class NodeState:
     phase: str = ""
     compute_started_s: float = 0.0
     superexec_phase: float | None = None
+    heat: float = 0.0
+    heat_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -108,6 +112,16 @@ class NodeState:
     def down_hops(self) -> tuple[Hop, ...]:
         """Route from the server."""
         return way_back(self.up_hops)
+
+    def compute_s(self, work_s: float, now_s: float) -> float:
+        """Return the seconds that ``work_s`` at full speed take from ``now_s`` on, and warm the device by them."""
+        limits = None if self.node.device is None else self.node.device.thermal
+        if limits is None:
+            return work_s
+        cooled = thermal.rest(limits, self.heat, max(0.0, now_s - self.heat_s))
+        took_s, self.heat = thermal.work(limits, cooled, work_s)
+        self.heat_s = now_s + took_s
+        return took_s
 
     def take_up(self, delivery: Delivery, now_s: float) -> None:
         """Begin with a message: no polls from here on."""

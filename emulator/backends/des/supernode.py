@@ -131,20 +131,19 @@ def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -
     else:
         peak_bytes = work.pop("peak_memory_bytes", 0.0)
     if fits_memory(device, peak_bytes) is False:
-        yield world.env.timeout(start_s)
+        yield world.env.timeout(node.compute_s(start_s, world.env.now))
         _compute_lost(world, node, delivery, "out of memory")
         raise Crash("out of memory")
     work_s = (
         world.device_s(device, work) if outcome.work is not None else world.measured_s(delivery.key, outcome, device)
     )
-    work_s += outcome.slept_s
     fault = world.placed_fault(node, delivery, "train") if kind == "train" else None
     if fault is not None:
-        yield world.env.timeout(start_s + work_s / 2)
+        yield world.env.timeout(node.compute_s(start_s + work_s / 2, world.env.now) + outcome.slept_s / 2)
         _compute_lost(world, node, delivery, fault.action)
         world.obey(node, fault)
         raise Crash(fault.action)
-    yield world.env.timeout(start_s + work_s)
+    yield world.env.timeout(node.compute_s(start_s + work_s, world.env.now) + outcome.slept_s)
     node.state = outcome.state
     node.phase = "reply"  # done, but not yet noticed: what goes wrong now loses the reply, not the work
     world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)

@@ -1,4 +1,6 @@
-"""Device profiles: cores, memory, power and boot time, from ``devices.csv`` and a scenario's ``devices:`` block."""
+"""Device profiles: cores, memory, power, cooling and boot time, from ``devices.csv``, from a file that ``emulate calibrate``
+wrote, and from a scenario's ``devices:`` block.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from emulator.models.facts import Fact, Table, first_fact, read_facts
+from emulator.datafiles import find_file
+from emulator.models.facts import Fact, Table, first_fact, read_facts, read_profile_file
 from emulator.models.profiles import Own, like_chain, read_fields
-from emulator.plan import Assumption, Device
+from emulator.plan import Assumption, Device, Thermal
 from emulator.topology.params import ParameterError
 
 FIELDS: Final[dict[str, str]] = {
     "cores": "int", "memory": "size", "idle": "power", "busy": "power", "tx": "power", "rx": "power",
-    "boot": "time", "speed": "fraction",
+    "boot": "time", "speed": "fraction", "background": "fraction", "cooling": "cooling",
 }  # fmt: skip
+COOLING: Final = ("fan", "none")
 
 # Device attribute to the table quantities that give it, the first found counts.
 QUANTITIES: Final[dict[str, tuple[str, ...]]] = {
@@ -84,10 +88,7 @@ def resolve_hardware(name: str, own: Own, *, reserve_bytes: float = 0.0) -> Hard
     Raises:
         ParameterError: See ``like_chain`` and ``read_fields``; also an own profile without ``like``.
     """
-    base, chain = like_chain(name, own, device_table(), block="devices")
-    if base is None:
-        raise ParameterError([(f"devices.{chain[0]}", "needs 'like: PROFILE', the shipped device it resembles")])
-    facts = device_table()[base]
+    base, facts, chain = _find_base(name, own)
     overrides: dict[str, Any] = {}
     for profile in chain:
         overrides.update(read_fields(own[profile], FIELDS, key=f"devices.{profile}"))
@@ -96,11 +97,44 @@ def resolve_hardware(name: str, own: Own, *, reserve_bytes: float = 0.0) -> Hard
         raise ParameterError([(f"devices.{chain[-1]}.speed", "got 0; a speed must be above 0")])
     klass = facts["klass"].value
     figures, used = _table_figures(facts, 0.0 if klass in NO_CLIENT_CLASSES else reserve_bytes)
+    if overrides.pop("cooling", "fan") == "none":
+        figures["thermal"] = _thermal(base, facts, used, key=f"devices.{chain[-1]}.cooling")
+    background = float(overrides.pop("background", 0.0))
     for field, value in overrides.items():
         figures[ATTRIBUTE[field]] = value
         used.pop(ATTRIBUTE[field], None)
+    figures["background_cores"] = background * figures.get("cores", 1)
     device = Device(profile=name, klass=klass, **figures)
     return Hardware(device, base, speed, facts, tuple(fact.assumption() for fact in used.values() if fact.is_assumed))
+
+
+def _find_base(name: str, own: Own) -> tuple[str, Mapping[str, Fact], list[str]]:
+    """Return the profile everything starts from, its rows, and the own profiles on the way."""
+    base, chain = like_chain(name, own, device_table(), block="devices")
+    if base is not None:
+        return base, device_table()[base], chain
+    file = own[chain[0]].get("file")
+    if file is None:
+        message = (
+            "needs 'like: PROFILE', the shipped device it resembles, or 'file: PROFILE.csv' from emulate calibrate"
+        )
+        raise ParameterError([(f"devices.{chain[0]}", message)])
+    try:
+        base, facts = read_profile_file(find_file(str(file)), needs=("klass", "cores"))
+    except ValueError as error:
+        raise ParameterError([(f"devices.{chain[0]}.file", str(error))]) from error
+    return base, facts, chain
+
+
+def _thermal(base: str, facts: Mapping[str, Fact], used: dict[str, Fact], *, key: str) -> Thermal:
+    """Return how the board slows down without cooling; its rows join ``used``."""
+    rows = {name: facts.get(name) for name in ("thermal_time_constant", "throttle_heat", "throttled_speed")}
+    found = {name: fact for name, fact in rows.items() if fact is not None}
+    if len(found) < len(rows):
+        known = ", ".join(name for name, facts in device_table().items() if "throttled_speed" in facts)
+        raise ParameterError([(key, f"nothing is known of {base!r} without cooling; known: {known}")])
+    used |= found
+    return Thermal(*(fact.number for fact in found.values()))
 
 
 def _table_figures(facts: Mapping[str, Fact], reserve_bytes: float) -> tuple[dict[str, Any], dict[str, Fact]]:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's half of a protected run, put together from the settings."""
+
+from typing import Any
+
+from flwr.app import ArrayRecord, Context
+
+from fedgen.config import AppConfig
+from fedgen.privacy.kinds import Kind
+from fedgen.privacy.registry import CARRIERS, GUARDS, make_codec
+from fedgen.privacy.vectors import layout_of
+from fedgen.strategies.private_fedavg import PrivateFedAvg
+from fedgen.work import WorkReport, add_to_context
+
+
+def private_strategy(
+    kind: Kind, config: AppConfig, context: Context, initial: ArrayRecord, rules: dict[str, Any]
+) -> PrivateFedAvg:
+    """Return the strategy with all mechanisms of a run.
+
+    Args:
+        kind: The mechanisms.
+        config: The settings.
+        context: Where work reports and what has been released are left.
+        initial: The model before training.
+        rules: See `TolerantFedAvg`.
+    """
+    codec = make_codec(kind, config, layout_of(initial))
+
+    def report_work(work: WorkReport) -> None:
+        add_to_context(context, work)
+
+    return PrivateFedAvg(
+        carrier_name=kind.carrier,
+        carrier=CARRIERS[kind.carrier].server(config, codec.largest),
+        codec=codec,
+        guards=[guard.server(config) for name, guard in GUARDS.items() if name in kind],
+        report_work=report_work,
+        answer_wait_s=config.privacy_answer_wait_s,
+        **rules,
+    )

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Federated averaging of protected contributions: the server sees their sum, or less."""
+
+from collections.abc import Callable, Iterable
+from logging import INFO, WARNING
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from flwr.app.typing import MetricRecordValues
+from flwr.common.logger import log
+from flwr.serverapp import Grid
+
+from fedgen.privacy.codecs import Codec
+from fedgen.privacy.frame import BRIEF, CONFIG, SEALED, Carrier, Guarantee, Guard, Sum, Talk
+from fedgen.privacy.vectors import TAIL, Layout, layout_of, moved, quantile_of_shares
+from fedgen.strategies.tolerant_fedavg import TolerantFedAvg
+from fedgen.work import WorkReport
+
+
+class PrivateFedAvg(TolerantFedAvg):
+    """TolerantFedAvg on protected contributions: every client has the same weight, and its own is never looked at.
+
+    A round that the carrier cannot open, or with fewer contributions than `min_replies`, keeps model and threshold.
+
+    Attributes:
+        guarantees: What has been released so far, by `Guarantee.words`; epsilon never falls.
+    """
+
+    def __init__(
+        self,
+        *,
+        carrier_name: str,
+        carrier: Carrier,
+        codec: Codec,
+        guards: list[Guard],
+        report_work: Callable[[WorkReport], None],
+        answer_wait_s: float,
+        **rules: Any,
+    ) -> None:
+        """Set the mechanisms.
+
+        Args:
+            carrier_name: Name of the carrier, under which its client half is told things.
+            carrier: Brings the sum.
+            codec: Turns the sum into the mean.
+            guards: Watch over the run, in this order.
+            report_work: Told what the mechanisms did on the server.
+            answer_wait_s: Longest wait for the answers to a mechanism's question.
+            rules: See `TolerantFedAvg`.
+        """
+        super().__init__(**rules)
+        self.carrier_name = carrier_name
+        self.carrier = carrier
+        self.codec = codec
+        self.guards = guards
+        self.report_work = report_work
+        self.answer_wait_s = answer_wait_s
+        self.guarantees: dict[str, Guarantee] = {}
+        self._talk: Talk | None = None
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Wait and sample as ever; let the mechanisms get ready; one message per node that can take part."""
+        self._sent = arrays
+        nodes = self._choose_nodes(server_round, grid)
+        self._talk = talk = Talk(grid, server_round, self.answer_wait_s)
+        asked = len(nodes)
+        for guard in self.guards:
+            nodes = guard.prepare(talk, nodes)
+        nodes = self.carrier.prepare(talk, nodes)
+        self.report_work(self.carrier.work())
+        if len(nodes) < asked:
+            log(WARNING, "configure_train: %d of %d nodes cannot take part", asked - len(nodes), asked)
+        config["server-round"] = server_round
+        return [self._message(arrays, config, node) for node in nodes]
+
+    def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int) -> Message:
+        content = RecordDict({self.arrayrecord_key: arrays, CONFIG: config})
+        briefs = {"codec": self.codec.brief(), self.carrier_name: self.carrier.brief(node)}
+        briefs.update({guard.name: guard.brief(node) for guard in self.guards})
+        for name, brief in briefs.items():
+            if brief:
+                content[BRIEF.format(name)] = brief
+        return Message(content=content, message_type=MessageType.TRAIN, dst_node_id=node)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Let the carrier add up the contributions; move the model by their mean and renew the threshold.
+
+        Returns:
+            The new model, or None to keep the old one; and `round.replies` (contributions in the sum), `round.accepted`.
+        """
+        assert self._talk is not None
+        assert self._sent is not None
+        contents = {
+            reply.metadata.src_node_id: reply.content
+            for reply in sorted(replies, key=lambda reply: reply.metadata.src_node_id)
+            if not reply.has_error()
+        }
+        for guard in self.guards:
+            counted = guard.inspect(self._talk, contents)
+            contents = {node: contents[node] for node in counted}
+        total = self._total(contents, layout_of(self._sent))
+        model = None if total is None else self._moved(total)
+        for guard in self.guards:
+            guard.conclude(self._talk, model)
+        self.report_work(self.carrier.work())
+        summary: dict[str, MetricRecordValues] = {
+            "round.replies": float(len(total.nodes)) if total is not None else 0.0,
+            "round.accepted": float(total is not None),
+        }
+        self.latest_round = summary
+        return model, MetricRecord(summary)
+
+    def _total(self, contents: dict[int, RecordDict], layout: Layout) -> Sum | None:
+        """Return the sum of the contributions, or None where there are too few or they cannot be opened."""
+        assert self._talk is not None
+        sealed = {
+            node: content.array_records[SEALED] for node, content in contents.items() if SEALED in content.array_records
+        }
+        total = None
+        if len(sealed) >= self.min_replies:
+            total = self.carrier.total(self._talk, sealed, layout.length)
+        found = len(sealed) if total is None else len(total.nodes)
+        log(INFO, "aggregate_train: %d of %d contributions, at least %d wanted", found, len(contents), self.min_replies)
+        return total if total is not None and found >= self.min_replies else None
+
+    def _moved(self, total: Sum) -> ArrayRecord:
+        """Return the model moved by the mean contribution; renews the threshold."""
+        assert self._sent is not None
+        mean = self.codec.decode(total)
+        threshold = quantile_of_shares(mean[-TAIL:], self.threshold_quantile)
+        self.threshold = self.threshold if threshold is None else threshold
+        return moved(self._sent, mean[:-TAIL])
