@@ -17,7 +17,6 @@ Needs root, /dev/net/tun and network namespaces, unless --replay compares with a
 from __future__ import annotations
 
 import argparse
-import csv
 import ctypes
 import fcntl
 import heapq
@@ -36,11 +35,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from emulator.backends.des.model import TransferModel
-from emulator.backends.des.network import Network
-from emulator.backends.des.tcp.network import PacketNetwork
-from emulator.backends.des.tcp.stack import LINUX_STACK
-from emulator.plan import ControlName, Hop, Link, LinkState
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "network"))
+from outage_cases import (
+    CUT_S,
+    NEAR,
+    ROUTES,
+    Case,
+    Route,
+    is_ambiguous,
+    model_of,
+    probe_errors,
+    read,
+    spaced,
+    write,
+)
+
+from emulator.plan import ControlName
 
 OUTAGES_S = (
     1.0,
@@ -63,42 +73,10 @@ OUTAGES_S = (
     105.0,
     120.0,
 )
-CUT_S = 6.0
 APART_S = 0.25
 """Cases start one after the other: the user-space link could not carry all at their full rates."""
-WINDOW_BYTES = 65_535
-"""Window scaling is off, so that the receiver's window is known."""
-SPACING_S = 0.05
-NEAR = 0.10
 CLONE_NEWNET, TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x40000000, 0x400454CA, 0x0001, 0x1000
 PORT = 5001
-
-
-@dataclass(frozen=True)
-class Route:
-    """A link, the same in both directions."""
-
-    name: str
-    rate_bps: float
-    delay_s: float
-    queue_packets: int
-
-
-PATHS = (
-    Route("lte", 3e6, 0.060, 50),  # the window allows less than link and queue hold: a steady round trip
-    Route("satellite", 2e6, 0.300, 50),  # the window allows less than the link alone holds
-    Route("full-queue", 1e6, 0.050, 20),  # more: the queue overflows again and again
-)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One outage on one path, and what was seen: seconds since the cut of each probe, and of the first packet through."""
-
-    path: Route
-    outage_s: float
-    probes_s: tuple[float, ...] = ()
-    resumed_s: float = 0.0
 
 
 # -- Linux ---------------------------------------------------------------------------------------------------------------------
@@ -212,16 +190,6 @@ class LinuxRun:
         return replace(self.case, probes_s=spaced(self.sent_s), resumed_s=self.resumed_s)
 
 
-def spaced(times_s: list[float]) -> tuple[float, ...]:
-    """Return the first time of each burst; those in the first 50 ms were on their way when the link was cut."""
-    found, last_s = [], 0.0
-    for time_s in times_s:
-        if time_s - last_s > SPACING_S:
-            found.append(round(time_s, 4))
-        last_s = time_s
-    return tuple(found)
-
-
 class Loop:
     """Moves packets and bytes of all cases until the last has resumed."""
 
@@ -326,123 +294,56 @@ def measure(cases: list[Case], control: str) -> list[Case]:
             run.close()
 
 
-# -- the models ----------------------------------------------------------------------------------------------------------------
-
-
-def model_of(case: Case, control: ControlName, kind: str) -> Case:
-    """Return what a transfer model does in the same case."""
-    path = case.path
-    state = (LinkState(0.0, path.rate_bps, path.delay_s),)
-    link = Link("link", "leaf", "root", "custom", state, state, queue_bytes=path.queue_packets * 1500)
-    stack = replace(LINUX_STACK, receive_window_bytes=WINDOW_BYTES)
-    network: TransferModel = (
-        PacketNetwork([link], stack=stack, control=control) if kind == "packet" else Network([link])
-    )
-    network.start("x", [Hop("link", "up")], 1e9, 0.0, extra_rtts=1.0)
-    network.advance(CUT_S)
-    network.set_link_up("link", False, CUT_S)
-    network.advance(CUT_S)
-    probes = watch(network, case.outage_s) if isinstance(network, PacketNetwork) else []
-    network.advance(CUT_S + case.outage_s)
-    network.set_link_up("link", True, CUT_S + case.outage_s)
-    resumed = [event.t_s for event in network.advance(CUT_S + 3 * case.outage_s + 10) if event.kind == "resumed"]
-    late_s = 0.0 if kind == "packet" else path.delay_s  # the fluid model tells when the probe leaves
-    return replace(case, probes_s=spaced(probes), resumed_s=resumed[0] - CUT_S + late_s if resumed else float("inf"))
-
-
-def watch(network: PacketNetwork, outage_s: float) -> list[float]:
-    """Return when the sender sent into the dead link, in seconds since the cut."""
-    times: list[float] = []
-    now_s = CUT_S
-    pipe = network.pipe("link", "up")
-    while now_s < CUT_S + outage_s:
-        before = pipe.dropped
-        now_s = min(now_s + 0.005, CUT_S + outage_s)
-        network.advance(now_s)
-        if pipe.dropped > before:
-            times.append(now_s - CUT_S)
-    return times
-
-
 # -- the table -----------------------------------------------------------------------------------------------------------------
 
 
-def is_near(a: float, b: float) -> bool:
-    return abs(a - b) <= NEAR * b
+@dataclass
+class Score:
+    """Relative errors of one group of cases."""
+
+    probes: list[float] = field(default_factory=list)
+    resumes: list[float] = field(default_factory=list)
+    fluid_resumes: list[float] = field(default_factory=list)
+    near_a_probe: int = 0
+
+    def add(self, case: Case, packet: Case, fluid: Case) -> None:
+        """Take in a case and what the two models do in it."""
+        self.probes += probe_errors(case, packet)
+        if is_ambiguous(case):
+            self.near_a_probe += 1
+            return
+        self.resumes.append(abs(packet.resumed_s - case.resumed_s) / case.resumed_s)
+        self.fluid_resumes.append(abs(fluid.resumed_s - case.resumed_s) / case.resumed_s)
+
+    def figures(self) -> dict[str, float]:
+        """Return shares within 10 % and the medians behind them."""
+        return {
+            "probes": len(self.probes), "probes_within_10_percent": share(self.probes),
+            "probe_error_median": round(statistics.median(self.probes), 4), "resumes": len(self.resumes),
+            "resumes_within_10_percent": share(self.resumes), "near_a_probe": self.near_a_probe,
+            "fluid_resumes_within_10_percent": share(self.fluid_resumes),
+        }  # fmt: skip
 
 
-def is_ambiguous(case: Case) -> bool:
-    """Return whether the outage ends so near to a probe that one probe sooner or later is a matter of chance."""
-    last_s = case.resumed_s - case.path.delay_s - 12_000 / case.path.rate_bps
-    return any(is_near(time_s, case.outage_s) for time_s in (*case.probes_s, last_s))
-
-
-def probe_errors(real: Case, model: Case) -> list[float]:
-    """Return the relative error of each of Linux's probes; infinite for one that the model has no counterpart to."""
-    pairs = list(zip(real.probes_s, model.probes_s, strict=False))
-    missing = [
-        time_s
-        for time_s in real.probes_s[len(pairs) :] + model.probes_s[len(pairs) :]
-        if not is_near(time_s, real.outage_s)
-    ]
-    return [abs(b - a) / a for a, b in pairs] + [float("inf")] * len(missing)
-
-
-def compare(cases: list[Case], control: ControlName) -> dict[str, float]:
-    """Print the table and return its figures."""
+def compare(cases: list[Case], control: ControlName) -> dict[str, dict[str, float]]:
+    """Print the table and return the figures of each path, and of those with a steady round trip together."""
     print("probes of Linux, then of the packet level, in s after the cut")
     print(f"{'path':11}{'outage s':>9}{'resume s':>9}{'packet':>9}{'fluid':>9}")
-    errors: list[float] = []
-    resumes: dict[str, list[float]] = {"packet": [], "fluid": []}
-    apart = 0
+    scores = {name: Score() for name in [*dict.fromkeys(case.path.name for case in cases), "steady"]}
     for case in sorted(cases, key=lambda case: (case.path.name, case.outage_s)):
         packet, fluid = model_of(case, control, "packet"), model_of(case, control, "fluid")
-        case_errors = probe_errors(case, packet)
-        errors += case_errors
-        if is_ambiguous(case):
-            apart += 1
-        else:
-            for name, model in (("packet", packet), ("fluid", fluid)):
-                resumes[name].append(abs(model.resumed_s - case.resumed_s) / case.resumed_s)
-        marks = " near a probe" if is_ambiguous(case) else ""
+        for name in [case.path.name] + ["steady"] * case.path.is_steady:
+            scores[name].add(case, packet, fluid)
         times = " | ".join(" ".join(f"{time_s:.2f}" for time_s in one.probes_s) for one in (case, packet))
         figures = "".join(f"{one.resumed_s:9.2f}" for one in (case, packet, fluid))
-        print(f"{case.path.name:11}{case.outage_s:9.1f}{figures}  {times}{marks}")
-    return {
-        "cases": len(cases), "probes": len(errors), "probes_within_10_percent": share(errors),
-        "probe_error_median": round(statistics.median(errors), 4), "resumes": len(resumes["packet"]),
-        "resumes_within_10_percent": share(resumes["packet"]), "fluid_resumes_within_10_percent": share(resumes["fluid"]),
-        "near_a_probe": apart,
-    }  # fmt: skip
+        print(
+            f"{case.path.name:11}{case.outage_s:9.1f}{figures}  {times}{' near a probe' if is_ambiguous(case) else ''}"
+        )
+    return {name: score.figures() for name, score in scores.items()}
 
 
 def share(errors: list[float]) -> float:
     return round(sum(error <= NEAR for error in errors) / max(1, len(errors)), 4)
-
-
-def write(cases: list[Case], path: Path, line: str) -> None:
-    """Write what Linux did as CSV, below the command that made it."""
-    with path.open("w", newline="") as file:
-        file.write(f"# {line}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "outage_s", "resumed_s", "probes_s"])
-        for case in cases:
-            probes = " ".join(f"{time_s:.3f}" for time_s in case.probes_s)
-            writer.writerow([case.path.name, case.outage_s, f"{case.resumed_s:.3f}", probes])
-
-
-def read(path: Path) -> list[Case]:
-    """Return recorded cases."""
-    by_name = {one.name: one for one in PATHS}
-    with path.open() as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        return [
-            Case(
-                by_name[row["path"]], float(row["outage_s"]), tuple(map(float, row["probes_s"].split())),
-                float(row["resumed_s"]),
-            )
-            for row in rows
-        ]  # fmt: skip
 
 
 def main() -> None:
@@ -460,17 +361,12 @@ def main() -> None:
         cases = read(options.replay)
         print(f"Linux as recorded in {options.replay.name}")
     else:
-        wanted = [Case(path, outage_s) for path in PATHS for outage_s in OUTAGES_S if outage_s <= options.longest]
+        wanted = [Case(path, outage_s) for path in ROUTES for outage_s in OUTAGES_S if outage_s <= options.longest]
         cases = measure(wanted, options.control)
-        print(
-            f"Linux {os.uname().release}, {options.control}, {len(cases)} cases at once, load average {os.getloadavg()[0]:.2f}"
-        )
+        system = f"Linux {os.uname().release}"
+        print(f"{system}, {options.control}, {len(cases)} cases at once, load average {os.getloadavg()[0]:.2f}")
         if options.record:
-            write(
-                cases,
-                options.record,
-                f"Linux {os.uname().release}: python benchmarks/outages.py --record {options.record}",
-            )
+            write(cases, options.record, f"{system}: python benchmarks/outages.py --record {options.record}")
     print(json.dumps(compare(cases, options.control)))
 
 
