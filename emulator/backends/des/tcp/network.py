@@ -181,9 +181,7 @@ class PacketNetwork(TransferModel):
     def next_event_s(self, before_s: float = inf) -> float | None:
         """Return when ``advance`` is next needed; None if nothing will happen by ``before_s`` without a further call."""
         if not self._outbox and not self.is_idle():
-            engine, until_ns = self._engine, to_ns(before_s) if before_s < inf else NEVER_NS - 1
-            while not self._outbox and engine.next_ns() <= until_ns:
-                engine.step()
+            self._engine.run(to_ns(before_s) if before_s < inf else NEVER_NS - 1, self._outbox)
         return max(self._now_s, self._outbox[0].t_s) if self._outbox else None
 
     def is_idle(self) -> bool:
@@ -199,8 +197,7 @@ class PacketNetwork(TransferModel):
         engine, until_ns = self._engine, to_ns(to_s)
         if until_ns < engine.now_ns - 1:
             raise ValueError(f"time would fall from {engine.now_ns / 1e9} s to {to_s} s")
-        while engine.next_ns() <= until_ns:
-            engine.step()
+        engine.run(until_ns)
         self._now_s = max(self._now_s, to_s)
 
     # -- inside -------------------------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ class Pipe:
                 break
             self._sending_ns = first_ns
             waiting.popleft()
+        packet_ns = self._times_ns.get(size_bytes) or self.packet_ns(size_bytes)
         transmitter = self.transmitter
         start_ns, cause_ns = transmitter.free_ns, self._tail_ns
         if start_ns > arrival_ns or waiting:
@@ -129,19 +130,18 @@ class Pipe:
         else:
             if start_ns < arrival_ns or since_ns >= self._sending_ns:
                 start_ns, cause_ns = arrival_ns, since_ns
-                overtakes = since_ns < start_ns - self.packet_ns(size_bytes)
-                self._busy_key = -start_ns if overtakes else start_ns
+                self._busy_key = -start_ns if since_ns < start_ns - packet_ns else start_ns
             self._sending_ns = start_ns
         self._tail_ns = start_ns
-        end_ns = start_ns + self.packet_ns(size_bytes)
-        transmitter.free_ns = end_ns
+        transmitter.free_ns = end_ns = start_ns + packet_ns
         self.carried_bytes += size_bytes
-        if self.loss and self._draw is not None and self._draw() < self.loss:
+        draw = self._draw
+        if self.loss and draw is not None and draw() < self.loss:
             return None
         arrival_ns = end_ns + self.delay_ns
-        if self.jitter_ns and self._draw is not None:  # the sum of three uniform draws, scaled to one deviation
-            noise = 2 * (self._draw() + self._draw() + self._draw()) - 3
-            arrival_ns = max(self._arrival_ns, end_ns, arrival_ns + round(noise * self.jitter_ns))
+        if self.jitter_ns and draw is not None:  # the sum of three uniform draws, scaled to one deviation
+            noisy_ns = arrival_ns + round((2 * (draw() + draw() + draw()) - 3) * self.jitter_ns)
+            arrival_ns = max(self._arrival_ns, end_ns, noisy_ns)
         self._arrival_ns = arrival_ns
         return arrival_ns, start_ns, cause_ns, self._busy_key
 

@@ -102,23 +102,24 @@ class Sender(SocketState):
         self._measure(now_ns, acknowledged, ack.echo_ms)
         if acknowledged < board.una:
             return
-        prior_lost, prior_flight = board.lost_bytes, board.in_flight()
-        delivered_before = self._sampler.delivered_bytes if self._sampler else 0
+        sampler = self._sampler
+        if sampler:
+            prior_lost, prior_flight, delivered_before = board.lost_bytes, board.in_flight(), sampler.delivered_bytes
         fresh = board.sack(ack.blocks) if ack.blocks else []
-        delivered = self._count_sacked(fresh, now_ns)
+        delivered = self._count_sacked(fresh, now_ns) if fresh else 0
         before = board.una
         if acknowledged > before:
             delivered += self._discard(now_ns, acknowledged)
-        if self._sampler:
-            delivered = self._sampler.delivered_bytes - delivered_before
+        if sampler:
+            delivered = sampler.delivered_bytes - delivered_before
         self.newly_delivered = delivered
         self.flight = board.in_flight()
         self._process(now_ns, acknowledged, before, bool(fresh), delivered)
         self._is_retransmission_acked = False
-        if self._sampler:
+        if sampler:
             lost = abs(board.lost_bytes - prior_lost)
-            sample = self._sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
-            self._control.control(self, sample, self._sampler.delivered_bytes, to_s(now_ns))
+            sample = sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
+            self._control.control(self, sample, sampler.delivered_bytes, to_s(now_ns))
         self.send_pending(now_ns)
 
     def time_out(self, now_ns: int) -> None:

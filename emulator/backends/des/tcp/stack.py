@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 NETWORK_HEADER_BYTES: Final = 20
@@ -81,9 +82,13 @@ class Stack:
 
     def ack_bytes(self, sack_blocks: int) -> int:
         """Return the bytes an ACK with ``sack_blocks`` SACK blocks takes on a link."""
-        options = TIMESTAMP_BYTES + (2 + 8 * sack_blocks if sack_blocks else 0)
-        padded = (options + 3) // 4 * 4
-        return NETWORK_HEADER_BYTES + TRANSPORT_HEADER_BYTES + padded + self.frame_bytes
+        return self._ack_sizes[sack_blocks]
+
+    @cached_property
+    def _ack_sizes(self) -> tuple[int, ...]:
+        headers = NETWORK_HEADER_BYTES + TRANSPORT_HEADER_BYTES + self.frame_bytes
+        options = [TIMESTAMP_BYTES + (2 + 8 * blocks if blocks else 0) for blocks in range(SACK_BLOCKS + 1)]
+        return tuple(headers + (size + 3) // 4 * 4 for size in options)
 
     def syn_wait_s(self, sent: int) -> float:
         """Return how long a SYN that was sent ``sent`` times before waits for its answer."""
