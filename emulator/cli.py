@@ -17,14 +17,17 @@ from emulator.errors import EmulatorError, ScenarioError, UsageError
 
 EXIT_INTERRUPTED = 130
 EXIT_SYSTEM = 4
+EXIT_AUDIT = 5
 _EPILOG = """\
 also:  emulate resume RUN            go on with an interrupted run
        emulate report RUN            write tables and report.html anew from the event log
        emulate events RUN [--jsonl]  print the event log
+       emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
 
-exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance, 130 interrupted
+exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed,
+            5 comparison outside tolerance or failed audit, 130 interrupted
 """
 
 
@@ -33,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one thread per process: results must not depend on the host's cores
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own pool holds some 12 MB more
     command = _COMMANDS.get(arguments[0]) if arguments else None
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
@@ -59,7 +63,11 @@ def _run(arguments: list[str]) -> int:
     if options.check or options.show_config or options.plan:
         return _inspect(options)
     from emulator import runner
+    from emulator.registry import nearest
 
+    meant = nearest(options.scenario, list(_COMMANDS))
+    if meant and not Path(options.scenario).exists():
+        raise UsageError(f"{options.scenario!r} is neither a scenario file nor a command{meant}")
     return _with_progress(
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
@@ -174,6 +182,24 @@ def _events(arguments: list[str]) -> int:
     return 0
 
 
+def _audit(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="emulate audit", description="Check the app's signed record of a run (fedgen: its ledger), offline."
+    )
+    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
+    parser.add_argument("--name", help="what the record calls itself, where that is known from elsewhere")
+    options = parser.parse_args(arguments)
+    from emulator import runner
+
+    result = runner.audit(options.run)
+    print(result.summary, f"name {result.name}", *(f"note: {notice}" for notice in result.notices), sep="\n")
+    faults = list(result.faults)
+    if options.name is not None and options.name != result.name:
+        faults.append(f"this is not the record named {options.name}: it was written anew")
+    print("\n".join(f"BAD  {fault}" for fault in faults) or "everything is right")
+    return EXIT_AUDIT if faults else 0
+
+
 def _topology(arguments: list[str]) -> int:
     from emulator.report.figures import draw_topology
     from emulator.runner import plan_scenario
@@ -181,10 +207,14 @@ def _topology(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="emulate topology", description="Draw a scenario's network.")
     parser.add_argument("scenario")
     parser.add_argument("--to", default="topology.svg", help="file to write, .svg or .png (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="the scenario's quick setting")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value; may be repeated"
+    )
     options = parser.parse_args(arguments)
     if Path(options.to).suffix not in (".svg", ".png"):
         raise UsageError(f"--to: got {options.to!r}; allowed: a name ending in .svg or .png")
-    _scenario, plan = plan_scenario(Path(options.scenario))
+    _scenario, plan = plan_scenario(Path(options.scenario), overrides=options.set, quick=options.quick)
     draw_topology(plan, Path(options.to))
     print(f"{len(plan.nodes)} nodes and {len(plan.links)} links drawn to {options.to}")
     return 0
@@ -242,6 +272,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "report": _report,
     "events": _events,
+    "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,
 }

@@ -18,7 +18,7 @@ from flwr.supercore.run import Run
 from emulator.backends.des.rounds import Rounds
 from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.state import Delivery
-from emulator.backends.des.waiting import await_replies, expire
+from emulator.backends.des.waiting import await_replies, pull
 from emulator.backends.des.world import World
 from emulator.errors import EmulatorError, RunFailed, Stalled
 from emulator.flower import adapter
@@ -27,6 +27,9 @@ from emulator.interrupts import raise_if_interrupted
 
 CALL_S = 0.001
 """One request from the ServerApp to the SuperLink on the same machine (estimate)."""
+BUSY_READINGS = 100_000
+BUSY_STEP_S = 0.01
+"""So many readings of the clock with no Grid call between them are a busy wait; from then on each takes so long."""
 STANDSTILL_S = 21600.0
 STANDSTILL_CALLS = 200_000
 """Asking for so long (virtual time), or so often, in a world where nothing is to happen any more is waiting in vain."""
@@ -48,6 +51,7 @@ class VirtualGrid(Grid):
         self._deliveries: dict[str, Delivery] = {}
         self._idle_calls = 0
         self._idle_from_s = 0.0
+        self._readings = 0
         self.failure: EmulatorError | None = None
         self.on_push: Callable[[int, Message], None] = lambda _round, _message: None
 
@@ -86,10 +90,7 @@ class VirtualGrid(Grid):
         with self._emulating("pull_messages"):
             self._world.run_until(self._world.now_s + CALL_S)
             asked = [self._deliveries[key] for key in wanted if key in self._deliveries]
-            for delivery in asked:
-                if not delivery.done.triggered and self._world.now_s >= delivery.pushed_s + delivery.metadata.ttl:
-                    expire(self._world, delivery)
-            return self._pull(asked)
+            return self._pull(pull(self._world, [delivery for delivery in asked if not delivery.is_pulled]))
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Push messages and wait until all are answered or ``timeout`` virtual seconds are over."""
@@ -97,8 +98,8 @@ class VirtualGrid(Grid):
         with self._emulating("send_and_receive"):
             self._idle_calls = 0
             deliveries = self._push(batch)
-            looked_s = await_replies(self._world, deliveries, timeout)
-            replies = self._pull([delivery for delivery in deliveries if delivery.arrived_s <= looked_s])
+            answered = await_replies(self._world, deliveries, timeout)
+            replies = self._pull([delivery for delivery in deliveries if delivery.key in answered])
             for delivery in deliveries:
                 delivery.is_abandoned = not delivery.is_pulled
             return replies
@@ -106,7 +107,14 @@ class VirtualGrid(Grid):
     # -- the clock of the ServerApp's thread ----------------------------------------------------------------------
 
     def now_s(self) -> float:
-        """Virtual seconds, for ``time.time`` and its kin."""
+        """Virtual seconds, for ``time.time`` and its kin.
+
+        A ServerApp that does nothing but read the clock, over and over, waits for it: then every reading lets time pass.
+        """
+        self._readings += 1
+        if self._readings > BUSY_READINGS:
+            self.sleep(BUSY_STEP_S)
+            self._readings = BUSY_READINGS
         return self._world.now_s
 
     def sleep(self, seconds: float) -> None:
@@ -127,6 +135,7 @@ class VirtualGrid(Grid):
         if self.failure is not None:
             raise self.failure
         raise_if_interrupted()
+        self._readings = 0
         with real_time_inside():
             try:
                 self._server_work.settle()

@@ -1,8 +1,8 @@
 """What the ServerApp computes between two Grid calls, as seconds on the server's profile.
 
 An app that reports work leaves a ConfigRecord ``work-report`` in its ``Context.state``; aggregation is added here, one
-``array_elements`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its thread
-are measured on the host, scaled to the server's profile, and kept for reruns.
+``array_elements`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its process
+are measured on the host (all its threads), scaled to the server's profile, and kept for reruns.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from emulator.flower.worker import WORK_REPORT
 NOTICES = "notices"
 """Reserved ConfigRecord in the ServerApp's context state: texts its user must see."""
 SPENT = "privacy-spent"
+APPENDED = "ledger-appended"
 """Reserved ConfigRecord in the ServerApp's context state: epsilon released so far, by what it protects."""
 
 
@@ -38,7 +39,7 @@ class ServerWork:
         self._elements = 0
         self._has_replies = False
         self._calls = 0
-        self._cpu_mark_s = time.thread_time()
+        self._cpu_mark_s = time.process_time()
         self._last_packed: tuple[int, bytes, ObjectSizes] | None = None
         self.cpu_s = 0.0
 
@@ -58,15 +59,16 @@ class ServerWork:
     def restart(self) -> None:
         """The ServerApp goes on: measure from here."""
         self._last_packed = None
-        self._cpu_mark_s = time.thread_time()
+        self._cpu_mark_s = time.process_time()
 
     def settle(self) -> None:
         """Let the work since ``restart`` pass on the server, and pass on the app's notices."""
-        cpu_s = time.thread_time() - self._cpu_mark_s
+        cpu_s = time.process_time() - self._cpu_mark_s
         self.cpu_s += cpu_s
         self._calls += 1
         self._take_notices()
         self._take_spent()
+        self._take_appended()
         work_s = self._reported_s() if self._reports_work else self._measured_s(cpu_s)
         note = "aggregate" if self._has_replies else "serve"
         self._has_replies = False
@@ -98,4 +100,12 @@ class ServerWork:
             self._world.log.append(
                 self._world.now_s, "privacy_spent", round=self._world.round, node=self._world.plan.server.name,
                 value=epsilon, note=words,
+            )  # fmt: skip
+
+    def _take_appended(self) -> None:
+        record = self._context.state.pop(APPENDED, None)
+        for name, size in sorted(adapter.numbers(record).items()) if record is not None else ():
+            self._world.log.append(
+                self._world.now_s, "ledger_appended", round=self._world.round, node=self._world.plan.server.name,
+                size_bytes=int(size), note=name.split(" ", 1)[-1],
             )  # fmt: skip

@@ -9,15 +9,15 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable
-from math import ceil
 
 from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.control import Control
 from emulator.backends.des.tcp.rate import RateSampler
 from emulator.backends.des.tcp.receiver import Ack
+from emulator.backends.des.tcp.reduction import RateReduction
 from emulator.backends.des.tcp.scoreboard import Scoreboard
 from emulator.backends.des.tcp.stack import Stack
-from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, WINDOW_LIMIT_BYTES, SocketState
+from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, SocketState
 
 
 class Sender(SocketState):
@@ -76,7 +76,7 @@ class Sender(SocketState):
         self._duplicates = 0
         self._is_first_partial = True
         self._is_retransmission_acked = False
-        self._prr_delivered = self._prr_flight = self._prr_sent = 0
+        self._reduction = RateReduction(stack.mss_bytes, wraps_at_32_bits=stack.wraps_at_32_bits)
         self._retries_left = stack.data_retries
         self._rto_ns = to_ns(stack.syn_rto_s)
         self._unsampled: deque[int] = deque()  # first transmissions whose RTT was not taken
@@ -189,16 +189,20 @@ class Sender(SocketState):
     # -- ACKs ---------------------------------------------------------------------------------------------------------
 
     def _measure(self, now_ns: int, acknowledged: int, echo_ms: int) -> None:
-        """Take an RTT sample in whole milliseconds, unless the oldest segment covered was sent twice."""
+        """Take an RTT sample in whole milliseconds, where the stack may."""
         unsampled = self._unsampled
-        if not unsampled or acknowledged <= unsampled[0]:
-            return
-        if not self._was_resent[unsampled[0]]:
+        if self.stack.samples_resent:
+            may_sample = acknowledged > self.board.una
+        else:
+            if not unsampled or acknowledged <= unsampled[0]:
+                return
+            may_sample = not self._was_resent[unsampled[0]]
+            while unsampled and unsampled[0] < acknowledged:
+                unsampled.popleft()
+        if may_sample:
             sample_ms = now_ns // MILLISECOND_NS - echo_ms
             self.rtt.add(sample_ms / 1000 if sample_ms > 0 else 1e-6, acknowledged, self.board.nxt)
             self._rto_ns = to_ns(self.rtt.timeout_s())
-        while unsampled and unsampled[0] < acknowledged:
-            unsampled.popleft()
 
     def _count_sacked(self, fresh: list[int], now_ns: int) -> int:
         if self._sampler:
@@ -295,8 +299,7 @@ class Sender(SocketState):
         self.flight = board.in_flight()
         self.ssthresh = self._control.reduce(self)
         if not self._control.rules_window:
-            self._prr_sent = self._prr_delivered = 0
-            self._prr_flight = board.offset(board.nxt) - board.una * self.mss
+            self._reduction.begin(board.offset(board.nxt) - board.una * self.mss)
             self._reduce_rate(delivered)
         self._retransmit(now_ns)
 
@@ -344,23 +347,12 @@ class Sender(SocketState):
             self._rearm(now_ns)
 
     def _reduce_rate(self, delivered: int) -> None:
-        """Proportional rate reduction with the slow-start reduction bound (RFC 6937)."""
-        self._prr_delivered += delivered
-        flight, threshold = self.flight, self.ssthresh
-        if flight > threshold:
-            share = self._prr_delivered * threshold
-            if self.stack.wraps_at_32_bits:
-                share &= WINDOW_LIMIT_BYTES
-            allowed = ceil(share / max(1, self._prr_flight)) - self._prr_sent
-        else:
-            limit = delivered
-            if self._is_retransmission_acked:
-                surplus = self._prr_delivered - self._prr_sent
-                is_wrapped = surplus < 0 and self.stack.wraps_at_32_bits
-                limit = (surplus if is_wrapped else max(surplus, delivered)) + self.mss
-            allowed = min(limit, threshold - flight)
-        allowed = max(allowed, 0 if self._prr_sent > 0 else self.mss)
-        self.cwnd = flight + allowed
+        self.cwnd = self._reduction.window(
+            delivered,
+            flight=self.flight,
+            threshold=self.ssthresh,
+            is_retransmission_acked=self._is_retransmission_acked,
+        )
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -404,8 +396,9 @@ class Sender(SocketState):
             self._was_resent[index] = 1
         else:
             self._wants_probe = True
-            self._unsampled.append(index)
             self.highest_sent = board.nxt
+            if not self.stack.samples_resent:
+                self._unsampled.append(index)
         if self.phase == RECOVERY:
-            self._prr_sent += size
+            self._reduction.note_sent(size)
         return size

@@ -43,6 +43,7 @@ class Stack:
         rearms_each_partial_ack: Every partial ACK restarts the time-out (Linux); else only the first of a recovery
             does (RFC 6582's impatient variant, ns-3).
         probes_tail: Two round trips without an ACK are followed by a tail-loss probe (RFC 8985, Linux).
+        samples_resent: Timestamps give the RTT of segments sent twice as well (RFC 7323, Linux); else these give none.
         data_retries: Time-outs in a row after which the connection is given up; 0 for never.
         receive_window_bytes: Largest window the receiver announces.
         wraps_at_32_bits: Products in proportional rate reduction overflow as in ns-3.37, which starves recoveries from
@@ -68,6 +69,7 @@ class Stack:
     duplicate_threshold: int = 3
     rearms_each_partial_ack: bool = True
     probes_tail: bool = True
+    samples_resent: bool = True
     data_retries: int = 15
     receive_window_bytes: int = 16 << 20
     wraps_at_32_bits: bool = False
@@ -103,7 +105,7 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2, quick_acks=1,
-    rearms_each_partial_ack=False, probes_tail=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True,
+    rearms_each_partial_ack=False, probes_tail=False, samples_resent=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True,
     shares_choices=True, closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""
