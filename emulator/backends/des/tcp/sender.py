@@ -34,30 +34,9 @@ class Sender(SocketState):
     """
 
     __slots__ = (
-        "_control",
-        "_deliver_from",
-        "_duplicates",
-        "_is_first_partial",
-        "_is_probe_due",
-        "_is_retransmission_acked",
-        "_probe_end",
-        "_prr_delivered",
-        "_prr_flight",
-        "_prr_sent",
-        "_recover",
-        "_recover_active",
-        "_retries_left",
-        "_rto_ns",
-        "_sampler",
-        "_send",
-        "_sent_ns",
-        "_unsampled",
-        "_wants_probe",
-        "_was_resent",
-        "board",
-        "has_given_up",
-        "pace_at_ns",
-        "timeout_at_ns",
+        "_control", "_deliver_from", "_duplicates", "_is_first_partial", "_is_probe_due", "_is_retransmission_acked",
+        "_probe_end", "_recover", "_recover_active", "_reduction", "_retries_left", "_rto_ns", "_sampler", "_send",
+        "_sent_ns", "_unsampled", "_wants_probe", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns",
         "timeouts",
     )  # fmt: skip
 
