@@ -25,6 +25,7 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
+       emulate calibrate             measure this machine and write a device profile
 
 exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed,
             5 comparison outside tolerance or failed audit, 130 interrupted
@@ -232,6 +233,52 @@ def _profiles(arguments: list[str]) -> int:
     return 0
 
 
+def _calibrate(arguments: list[str]) -> int:
+    from emulator.compute.calibrate import calibrate
+    from emulator.models.devices import device_table
+    from emulator.models.facts import write_profile_file
+
+    classes = sorted({facts["klass"].value for facts in device_table().values()})
+    parser = argparse.ArgumentParser(
+        prog="emulate calibrate",
+        description="Measure what work costs on this machine (about a minute, best with nothing else running) and write a "
+        "device profile. A scenario uses it by 'devices: {my_pi: {file: my_pi.csv, idle: 2.7 W, busy: 5.7 W}}'.",
+    )
+    parser.add_argument("--out", default="calibrated.csv", help="file to write (default: %(default)s)")
+    parser.add_argument("--class", dest="klass", default="gateway", choices=classes, help="class of the device")
+    parser.add_argument("--app", metavar="DIR", help="Flower app whose imports a ClientApp process pays for")
+    parser.add_argument("--threads", type=_positive, help="threads that PyTorch trains with (default: all cores)")
+    options = parser.parse_args(arguments)
+    path, console = Path(options.out), Console()
+    imports = {"statement": _loading(Path(options.app))} if options.app else {}
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--out: got {options.out!r}; there is no folder {str(path.parent)!r}; make it, or give another file"
+        )
+    facts = calibrate(
+        path.stem, options.klass, threads=options.threads or os.cpu_count() or 1, **imports,
+        on_stage=lambda text: console.print(f"{text} ...", style="dim"),
+    )  # fmt: skip
+    write_profile_file(path, facts)
+    for fact in facts:
+        print(f"{fact.quantity:36s} {fact.value:>14s} {fact.unit}")
+    print(f"written to {path}")
+    return 0
+
+
+def _loading(app: Path) -> str:
+    """Return Python that loads the ClientApp of ``app``; it is loaded here first, so that what is wrong with it is told once."""
+    from emulator.flower.adapter import load_component
+
+    if not (app / "pyproject.toml").is_file():
+        raise UsageError(f"--app: got {str(app)!r}; there is no pyproject.toml in it; give the folder of a Flower app")
+    load_component(app.resolve(), "clientapp")
+    return (
+        "from pathlib import Path; from emulator.flower.adapter import load_component; "
+        f"load_component(Path({str(app.resolve())!r}), 'clientapp')"
+    )
+
+
 def _run_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emulate",
@@ -275,6 +322,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,
+    "calibrate": _calibrate,
 }
 
 __all__ = ["ScenarioError", "main"]

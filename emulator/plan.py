@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from emulator.network_settings import ControlName as ControlName
+from emulator.network_settings import NetworkSettings as NetworkSettings
+
 UP: Literal["up"] = "up"
 DOWN: Literal["down"] = "down"
 Direction = Literal["up", "down"]
-ControlName = Literal["cubic", "reno", "bbr"]
-"""TCP congestion controls."""
-ModelName = Literal["auto", "packet", "fluid"]
-"""How transfers are modelled: packet by packet, as rates, or whichever a run can afford."""
 
 
 @dataclass(frozen=True)
@@ -215,12 +214,14 @@ class AppPlan:
         path: Folder with the app's ``pyproject.toml``.
         run_config: Flat Flower run config (dotted keys).
         rounds: Rounds the run is expected to take, for progress display; None where unknown.
+        trained: Clients that train for real, the others standing in with their sizes and work; empty where all train.
         fresh_process: Each ClientApp call gets a process of its own.
     """
 
     path: str
     run_config: Mapping[str, str | int | float | bool]
     rounds: int | None = None
+    trained: tuple[str, ...] = ()
     fresh_process: bool = False
 
 
@@ -252,20 +253,26 @@ class FlowerSettings:
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
-    """How transfers are modelled.
+class RecordedCall:
+    """One training call of a real client: what it received, sent and did.
 
     Attributes:
-        model: ``auto`` takes packets where a run can afford them.
-        congestion_control: Of transfers over links that name none.
-        queue_bytes: Buffer of links that give none.
-        packet_budget: Events that ``auto`` may spend on the packet level.
+        download_bytes: Serialised message to the client.
+        download_objects: Objects in which it travelled.
+        upload_bytes: Serialised reply.
+        upload_objects: Objects in which it travelled.
+        work: Units of work it reported; None where the app reports none.
+        memory_bytes: Peak memory, without the process itself.
+        cpu_s: CPU seconds on the host, for an app that reports no work.
     """
 
-    model: ModelName = "auto"
-    congestion_control: ControlName = "cubic"
-    queue_bytes: float = 150_000.0
-    packet_budget: int = 1_000_000
+    download_bytes: float
+    download_objects: int
+    upload_bytes: float
+    upload_objects: int
+    work: Mapping[str, float] | None
+    memory_bytes: float
+    cpu_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -282,6 +289,7 @@ class TimingOnly:
         upload_objects: Objects in which it travels.
         work: Units of work of one call.
         memory_bytes: Peak memory of one call, without the process itself.
+        calls: Recorded calls instead of the figures above, the first for the first round; the last serves all further rounds.
     """
 
     rounds: int
@@ -293,6 +301,20 @@ class TimingOnly:
     upload_objects: int = 20
     work: Mapping[str, float] = field(default_factory=dict)
     memory_bytes: float = 0.0
+    calls: tuple[RecordedCall, ...] = ()
+
+    def call(self, round_number: int) -> RecordedCall:
+        """Return what every client receives, does and sends in a round."""
+        if self.calls:
+            return self.calls[min(round_number, len(self.calls)) - 1]
+        return RecordedCall(
+            self.download_bytes,
+            self.download_objects,
+            self.upload_bytes,
+            self.upload_objects,
+            self.work,
+            self.memory_bytes,
+        )
 
 
 @dataclass(frozen=True, order=True)
@@ -339,7 +361,7 @@ class Plan:
     flower: FlowerSettings
     assumptions: tuple[Assumption, ...] = ()
     timing: TimingOnly | None = None
-    network: NetworkSettings = NetworkSettings()
+    network: NetworkSettings = field(default_factory=NetworkSettings)
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:

@@ -11,9 +11,10 @@ from typing import Any, cast
 import yaml
 
 from emulator.datafiles import beside
-from emulator.plan import ControlName, FlowerSettings, ModelName, NetworkSettings, TimingOnly
+from emulator.network_settings import ModelName
+from emulator.plan import ControlName, FlowerSettings, NetworkSettings, TimingOnly
 from emulator.scenario.check import Checked
-from emulator.scenario.kinds import parse_time_of_day
+from emulator.scenario.kinds import parse_sample, parse_time_of_day
 from emulator.scenario.model import AppSpec, ClockSpec, PluginSpec, Scalar, Scenario
 from emulator.scenario.schema import ClockBlock, Document, FlowerBlock, LearningBlock, NetworkBlock
 from emulator.scenario.tree import Place, Tree, dotted
@@ -64,6 +65,8 @@ def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], 
         failures=tuple(_plugin(block, f"failures[{index}]") for index, block in numbered),
         clock=_clock(document.clock),
         timing=_timing(document.learning),
+        recorded=_recorded(plain["learning"]),
+        sample=parse_sample(document.learning.trained_clients) if document.learning.trained_clients else None,
         flower=_flower(document.flower),
         network=_network(document.network),
         resolved=resolved,
@@ -93,6 +96,12 @@ def _timing(block: LearningBlock) -> TimingOnly | None:
         work=dict(block.work),
         memory_bytes=parse_quantity(block.memory, "size"),
     )
+
+
+def _recorded(learning: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    if "recorded_file" not in learning:
+        return None
+    return learning["recorded_file"], learning.get("recorded_client")
 
 
 def _flower(block: FlowerBlock) -> FlowerSettings:

@@ -105,7 +105,7 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2, quick_acks=1,
-    rearms_each_partial_ack=False, probes_tail=False, samples_resent=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True,
-    shares_choices=True, closes=True,
+    rearms_each_partial_ack=False, probes_tail=False, samples_resent=False, data_retries=6, wraps_at_32_bits=True,
+    repeated_answer_resets=True, shares_choices=True, closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 from emulator.backends.des.transfer import MSS_BYTES
-from emulator.plan import ModelName, Plan
+from emulator.network_settings import ModelName
+from emulator.plan import Plan
 
 Tier = Literal["packet", "fluid"]
 
@@ -63,10 +64,10 @@ def choose_for_run(plan: Plan, message_bytes: float) -> Choice:
     """
     settings = plan.network
     times = 2 * (plan.app.rounds or UNKNOWN_ROUNDS)
-    named = {settings.congestion_control, *(link.congestion_control for link in plan.links)} - {None, "cubic"}
+    named = settings.special_controls(link.congestion_control for link in plan.links)
     return choose(
         [(message_bytes, len(plan.routes[client.name]), times) for client in plan.clients],
         budget_events=settings.packet_budget,
         wanted=settings.model,
-        needs_packets=f"only packets tell {' and '.join(sorted(map(str, named)))} apart" if named else "",
+        needs_packets=f"only packets show {named}" if named else "",
     )
