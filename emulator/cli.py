@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from emulator import livecommands
 from emulator.errors import EmulatorError, ScenarioError, UsageError
 
 EXIT_INTERRUPTED = 130
@@ -26,9 +28,12 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
        emulate calibrate             measure this machine and write a device profile
+       emulate compare LIVE VIRTUAL  how far two runs are apart, round by round; or compare SCENARIO: runs both
+       emulate doctor                say what this machine can do for a live run, and what to install
+       emulate cleanup RUN           end what a live run that was cut off has left behind
 
 exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed,
-            5 comparison outside tolerance or failed audit, 130 interrupted
+            5 comparison outside tolerance, failed audit or live run INVALID, 130 interrupted
 """
 
 
@@ -72,7 +77,8 @@ def _run(arguments: list[str]) -> int:
     return _with_progress(
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
-            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report, **hooks,
+            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report,
+            live=livecommands.live_options(options), **hooks,
         )
     )  # fmt: skip
 
@@ -287,7 +293,7 @@ def _run_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", help="scenario file, for example scenarios/rural_clinic.yaml")
-    parser.add_argument("--backend", default="des", help="des (virtual time, the default)")
+    parser.add_argument("--backend", default="des", help="des (virtual time, the default) or mininet (live)")
     parser.add_argument("--seed", type=int, help="replaces the scenario's seed")
     parser.add_argument("--run", help="name of the run folder (default: the next number)")
     parser.add_argument("--out", default="results", help="parent of run folders (default: %(default)s)")
@@ -299,6 +305,7 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="check the scenario and stop")
     parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
     parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
+    livecommands.add_options(parser)
     _add_host_options(parser)
     return parser
 
@@ -315,6 +322,12 @@ def _positive(text: str) -> int:
     return number
 
 
+def _tell(command: Callable[[list[str], Callable[[Any], None]], int], arguments: list[str]) -> int:
+    """Run a command that says what it has to say through a function."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    return command(arguments, console.print)
+
+
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "report": _report,
@@ -323,6 +336,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "topology": _topology,
     "profiles": _profiles,
     "calibrate": _calibrate,
+    **{name: partial(_tell, command) for name, command in livecommands.COMMANDS.items()},
 }
 
 __all__ = ["ScenarioError", "main"]
