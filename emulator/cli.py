@@ -22,6 +22,7 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate report RUN            write tables and report.html anew from the event log
        emulate events RUN [--jsonl]  print the event log
        emulate topology SCENARIO     draw the network
+       emulate study FILE            scenario variants times seeds, compared
        emulate profiles [NAME]       list device and link profiles with their sources
 
 exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance, 130 interrupted
@@ -159,6 +160,34 @@ def _leave(progress: list[Any]) -> None:
         progress.pop().__exit__(None, None, None)
 
 
+def _study(arguments: list[str]) -> int:
+    from emulator.study import Cell, run_study
+
+    parser = argparse.ArgumentParser(
+        prog="emulate study", description="Run scenario variants times seeds and compare them; finished runs are kept."
+    )
+    parser.add_argument("study", help="study file, for example scenarios/paper/p1.yaml")
+    parser.add_argument("--out", default="results", help="parent of the study's folder (default: %(default)s)")
+    parser.add_argument("--workers", type=_positive, help="runs at a time (default: all cores)")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    done: list[Cell] = []
+    planned: list[Cell] = []
+
+    def on_cell(cell: Cell, state: str) -> None:
+        done.append(cell)
+        console.print(f"{len(done)} of {len(planned)}  {cell.variant.name}  seed {cell.seed}: {state}", markup=False)
+
+    result = run_study(
+        Path(options.study), out=Path(options.out), processes=options.workers, on_plan=planned.extend, on_cell=on_cell
+    )
+    for name, why in result.failures.items():
+        console.print(f"{name} failed: {why}", style="red", markup=False)
+    console.print(result.text, markup=False)
+    console.print(f"tables: {result.folder}")
+    return EmulatorError.exit_code if result.failures else 0
+
+
 def _events(arguments: list[str]) -> int:
     from emulator.events import read_events
     from emulator.runfolder import RunFolder
@@ -251,6 +280,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "report": _report,
     "events": _events,
+    "study": _study,
     "topology": _topology,
     "profiles": _profiles,
 }

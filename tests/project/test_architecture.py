@@ -22,6 +22,7 @@ LAYERS = [
     {"flower"},
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
+    {"study"},
     {"cli"},
 ]
 HEAVY = {"mininet", "torch", "ray", "matplotlib"}
