@@ -17,15 +17,18 @@ from emulator.errors import EmulatorError, ScenarioError, UsageError
 
 EXIT_INTERRUPTED = 130
 EXIT_SYSTEM = 4
+EXIT_AUDIT = 5
 _EPILOG = """\
 also:  emulate resume RUN            go on with an interrupted run
        emulate report RUN            write tables and report.html anew from the event log
        emulate events RUN [--jsonl]  print the event log
+       emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
        emulate study FILE            scenario variants times seeds, compared
        emulate profiles [NAME]       list device and link profiles with their sources
 
-exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed, 5 comparison outside tolerance, 130 interrupted
+exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed,
+            5 comparison outside tolerance or failed audit, 130 interrupted
 """
 
 
@@ -208,6 +211,24 @@ def _events(arguments: list[str]) -> int:
     return 0
 
 
+def _audit(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="emulate audit", description="Check the app's signed record of a run (fedgen: its ledger), offline."
+    )
+    parser.add_argument("run", help="run folder, results/<scenario>/<run>")
+    parser.add_argument("--name", help="what the record calls itself, where that is known from elsewhere")
+    options = parser.parse_args(arguments)
+    from emulator import runner
+
+    result = runner.audit(options.run)
+    print(result.summary, f"name {result.name}", *(f"note: {notice}" for notice in result.notices), sep="\n")
+    faults = list(result.faults)
+    if options.name is not None and options.name != result.name:
+        faults.append(f"this is not the record named {options.name}: it was written anew")
+    print("\n".join(f"BAD  {fault}" for fault in faults) or "everything is right")
+    return EXIT_AUDIT if faults else 0
+
+
 def _topology(arguments: list[str]) -> int:
     from emulator.report.figures import draw_topology
     from emulator.runner import plan_scenario
@@ -281,6 +302,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "report": _report,
     "events": _events,
     "study": _study,
+    "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,
 }

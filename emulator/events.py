@@ -24,6 +24,7 @@ KINDS: Final[dict[str, str]] = {
     "transfer_started": "node: sender; peer: receiver; msg; size_bytes: bytes to carry; note: download or upload",
     "transfer_stalled": "node: sender; peer; msg; note: the link or node that is down",
     "transfer_resumed": "node: sender; peer; msg",
+    "request_timed_out": "node: sender; peer; msg; size_bytes: bytes sent before; note: download or upload, tried again later",
     "transfer_finished": "node: sender; peer; msg; size_bytes: bytes delivered; value: seconds; note: download or upload",
     "transfer_lost": "node: sender; peer; msg; size_bytes: bytes delivered before the loss; note: why",
     "compute_started": "node; msg; note: train, evaluate, query, aggregate or serve",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import BackendUnavailable, EmulatorError, ScenarioError, UsageError
 from emulator.events import Event, EventLog
@@ -19,6 +19,9 @@ from emulator.registry import nearest
 from emulator.runfolder import RunFolder, environment, new_run_folder
 from emulator.scenario import dump_scenario, examine
 from emulator.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from emulator.flower.audit import AuditResult
 
 Listener = Callable[[Event], None]
 BACKENDS = ("des",)
@@ -163,6 +166,19 @@ def report(run_path: Path | str, *, on_stage: Callable[[str], None] = lambda _st
     is_whole = status["state"] == "finished"
     summary = _publish(folder, plan, with_report=True, on_stage=on_stage, is_whole=is_whole)
     return Result(folder.path, status["state"], status.get("digest", ""), summary)
+
+
+def audit(run_path: Path | str) -> AuditResult:
+    """Let the app's own auditor check a run folder, offline.
+
+    Raises:
+        UsageError: Not a run folder, or the app names no auditor.
+    """
+    from emulator.flower.audit import audit_run
+
+    folder = RunFolder(Path(run_path))
+    folder.read_status()
+    return audit_run(Path(folder.read_plan().app.path), folder.path)
 
 
 def _carry_out(

@@ -11,13 +11,15 @@ from flwr.clientapp import ClientApp
 
 from fedgen import task
 from fedgen.config import AppConfig, parse_config
-from fedgen.data.sources import open_source
+from fedgen.data.partition import patients_of_client
+from fedgen.data.sources import DataSource, open_source
 from fedgen.data.windows import PreparedPatient
-from fedgen.errors import DataError
+from fedgen.errors import ConfigError, DataError
 from fedgen.privacy.client import protected_training
 from fedgen.privacy.frame import Call, Query
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.registry import QUERIES
+from fedgen.raw_signals import pack_portion
 from fedgen.strategies.tolerant_fedavg import SCORE_COUNTS, SCORES_RECORD
 from fedgen.work import WORK_REPORT, WorkReport
 
@@ -27,14 +29,19 @@ PREPARED = "prepared"
 app = ClientApp()
 
 
-def _own_patients(message: Message, context: Context, config: AppConfig) -> tuple[int, list[PreparedPatient]]:
-    """Return this client's number and patients, from the data source that the server decided on."""
+def _own_source(message: Message, context: Context, config: AppConfig) -> tuple[DataSource, int, int]:
+    """Return the data source that the server decided on, this client's number, and how many clients there are."""
     for key in ("partition-id", "num-partitions"):
         if key not in context.node_config:
             raise DataError(f"the node configuration lacks {key}, which says which patients this client has")
     partition, partitions = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     used = str(message.content.config_records["config"].get(SOURCE_USED, config.data_source))
-    source = open_source(used, config.data_dir, config.seed)
+    return open_source(used, config.data_dir, config.seed), partition, partitions
+
+
+def _own_patients(message: Message, context: Context, config: AppConfig) -> tuple[int, list[PreparedPatient]]:
+    """Return this client's number and patients."""
+    source, partition, partitions = _own_source(message, context, config)
     return partition, task.client_patients(source, config, partition, partitions)
 
 
@@ -79,6 +86,20 @@ def train(message: Message, context: Context) -> Message:
             WORK_REPORT: _counted_once(context, result.work).to_record(),
         }
     )
+    return Message(content=content, reply_to=message)
+
+
+@app.train("signals")
+def send_signals(message: Message, context: Context) -> Message:
+    """Send the round's portion of this clinic's raw recordings, for a server that trains itself (`training.place`)."""
+    config = parse_config(context.run_config)
+    if config.training_place != "server":
+        raise ConfigError("raw signals leave a clinic only where training.place is server")
+    source, partition, partitions = _own_source(message, context, config)
+    names = patients_of_client(source.train_patients(partitions), partition, partitions)
+    server_round = cast(int, message.content.config_records["config"]["server-round"])
+    content = pack_portion((source.recording(name) for name in names), server_round, config.num_server_rounds)
+    content[WORK_REPORT] = WorkReport().to_record()
     return Message(content=content, reply_to=message)
 
 

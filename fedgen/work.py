@@ -7,6 +7,7 @@ counts only, never measured time, so they are the same on every machine. Without
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +15,10 @@ from flwr.app import ConfigRecord, Context
 
 WORK_REPORT = "work-report"
 NOTICES = "notices"
-PROVENANCE = "provenance"
+KEPT_FILES = "kept-files"
+"""ConfigRecord in the ServerApp's `context.state`: files that whoever runs the app should keep, as bytes by name."""
+APPENDED = "ledger-appended"
+"""ConfigRecord in the ServerApp's `context.state`: bytes of each entry appended to the ledger, by its number and kind."""
 PLAIN_UNITS = ("train_macs", "infer_macs", "signal_samples", "peak_memory_bytes")
 """Amounts that every report holds, also where they are 0."""
 
@@ -86,6 +90,14 @@ def add_notice(context: Context, text: str) -> None:
     context.state[NOTICES] = notices
 
 
+def keep_file(context: Context, name: str, data: bytes) -> None:
+    """Leave a file in `context.state["kept-files"]`, in place of an earlier one of that name."""
+    kept = context.state.config_records.get(KEPT_FILES, ConfigRecord())
+    kept[name] = data
+    context.state[KEPT_FILES] = kept
+
+
 def add_provenance(context: Context, source: str, digest: str) -> None:
-    """Note in `context.state["provenance"]` which data the run used, by name and by SHA-256."""
-    context.state[PROVENANCE] = ConfigRecord({"data": source, "data-sha256": digest})
+    """Keep `provenance.json`: which data the run used, by name and by SHA-256."""
+    text = json.dumps({"data": source, "data-sha256": digest}, indent=2) + "\n"
+    keep_file(context, "provenance.json", text.encode())

@@ -39,10 +39,14 @@ SERVER_NODE_ID = SUPERLINK_NODE_ID
 
 
 class ObjectSizes(NamedTuple):
-    """How a message travels: ``objects`` content-addressed objects of ``total_bytes`` together."""
+    """How a message travels: ``objects`` content-addressed objects of ``total_bytes`` together.
+
+    ``parts`` are their sizes in the order in which they are sent; empty where nobody knows them.
+    """
 
     objects: int
     total_bytes: int
+    parts: tuple[int, ...] = ()
 
 
 class AppLoadError(RunFailed):
@@ -77,18 +81,27 @@ def load_component(app_dir: Path, component: str) -> Any:
         reference = config["tool"]["flwr"]["app"]["components"][component]
     except KeyError:
         raise AppLoadError(f"{app_dir}/pyproject.toml names no [tool.flwr.app.components] {component}") from None
-    try:
-        app = load_app(reference, ImportError, app_dir)
-    except (Exception, SystemExit) as error:  # whatever an app raises at import is the app's fault, and is told as such
-        raise AppLoadError(
-            f"the app's {component} {reference!r} in {app_dir} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    app = load_named(app_dir, reference, component)
     if component == "serverapp" and getattr(app, "_main", None) is None:
         raise AppLoadError(
             f"the app's serverapp {reference!r} has no @app.main() function. Flower's legacy server (server_fn) calls the Grid "
             "from several threads, which virtual time does not allow: move the app to the Message API"
         )
     return app
+
+
+def load_named(app_dir: Path, reference: str, what: str) -> Any:
+    """Return the object ``module:name`` of an app.
+
+    Raises:
+        AppLoadError: The object is missing, or importing it raises.
+    """
+    try:
+        return load_app(reference, ImportError, app_dir)
+    except (Exception, SystemExit) as error:  # whatever an app raises at import is the app's fault, and is told as such
+        raise AppLoadError(
+            f"the app's {what} {reference!r} in {app_dir} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def object_sizes(message: Message) -> ObjectSizes:
@@ -98,8 +111,8 @@ def object_sizes(message: Message) -> ObjectSizes:
     objects inside a message travel once.
     """
     with no_object_id_recompute():
-        objects = get_all_nested_objects(message)
-        return ObjectSizes(len(objects), sum(len(item.deflate()) for item in objects.values()))
+        parts = tuple(len(item.deflate()) for item in get_all_nested_objects(message).values())
+        return ObjectSizes(len(parts), sum(parts), parts)
 
 
 def content_to_bytes(content: RecordDict) -> bytes:
@@ -207,4 +220,5 @@ def make_context(node_id: int, node_config: dict[str, Any], state: RecordDict, r
 
 CRASHED = ErrorCode.CLIENT_APP_CRASHED
 RAISED = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
-REPLY_UNAVAILABLE = ErrorCode.REPLY_MESSAGE_UNAVAILABLE
+MESSAGE_UNAVAILABLE = ErrorCode.MESSAGE_UNAVAILABLE
+NODE_UNAVAILABLE = ErrorCode.NODE_UNAVAILABLE

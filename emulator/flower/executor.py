@@ -208,10 +208,9 @@ def _crashed(job: Job, exit_code: int) -> Outcome:
     message = adapter.message_from_bytes(job.message)
     reason = f"the ClientApp process ended with exit code {exit_code}"
     reply = adapter.error_reply(message.metadata, adapter.CRASHED, reason, message.metadata.created_at)
-    sizes = adapter.object_sizes(reply)
     return Outcome(
-        reply=adapter.message_to_bytes(reply), state=job.state, object_count=sizes.objects,
-        reply_bytes=sizes.total_bytes, work=None, cpu_s=0.0, peak_bytes=0, error=reason, metrics={},
+        reply=adapter.message_to_bytes(reply), state=job.state, sizes=adapter.object_sizes(reply), work=None, cpu_s=0.0,
+        peak_bytes=0, error=reason, metrics={},
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import Job, Outcome
 
 
@@ -55,6 +56,8 @@ class Journal:
             reply = file.read(header["reply_size"])
             state = file.read(header["state_size"])
         fields = {name: header[name] for name in _PLAIN}
+        objects, total_bytes, parts = fields.pop("sizes")
+        fields["sizes"] = ObjectSizes(objects, total_bytes, tuple(parts))
         return Outcome(reply=reply, state=state, **fields)
 
     def remember(self, job: Job, outcome: Outcome) -> None:
@@ -86,7 +89,7 @@ class Journal:
             self._path.unlink(missing_ok=True)
 
 
-_PLAIN = ("object_count", "reply_bytes", "work", "cpu_s", "peak_bytes", "error", "metrics", "slept_s")
+_PLAIN = ("sizes", "work", "cpu_s", "peak_bytes", "error", "metrics", "slept_s")
 
 
 def _scan(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

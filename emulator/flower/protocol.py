@@ -18,8 +18,8 @@ The model, in the order of one message; recorded by ``benchmarks/flower_protocol
 
 Heartbeats go on all the time, polls while there is nothing to do (``idle_bytes``).
 
-Left out: time-outs and retries of single requests above 30 s of outage, jitter of heartbeats and of the waits in 4, heartbeats
-that keep a connection open for the upload, objects that the SuperLink already has from another client, and its overload.
+What an outage does to all this is in ``emulator.backends.des.requests`` and ``retries``. Left out: jitter of the waits in 4,
+heartbeats that keep a connection open for the upload, objects that the SuperLink already has from another client.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def download(
     ]
     requests, trips = 2 + objects, 1 + _object_trips(objects, settings, min(new_connections, settings.lanes - 1))
     if new_connections >= settings.lanes:
-        trips += _handshake_trips(settings)
+        trips += handshake_trips(settings)
     if first_contact_bytes is not None:
         parts += [wire.get_run(is_tls=is_tls), wire.get_bundle(first_contact_bytes, is_tls=is_tls)]
         requests, trips = requests + 2, trips + 2
@@ -102,7 +102,7 @@ def upload(sizes: ObjectSizes, settings: FlowerSettings, *, new_connections: int
     ]
     trips = 1 + _object_trips(objects, settings, min(new_connections, settings.lanes - 1))
     if new_connections >= settings.lanes:
-        trips += _handshake_trips(settings)
+        trips += handshake_trips(settings)
     up, down = wire.total(parts)
     # The reply is complete when the last object arrives: its answer's round trip is only the network's last way.
     return Exchange(up, down, trips - 1, 1 + objects)
@@ -123,13 +123,34 @@ def new_connections(idle_s: float, settings: FlowerSettings, *, is_polling: bool
 
 def _object_trips(objects: int, settings: FlowerSettings, new_lanes: int) -> int:
     """Return the round trips of one request for each object; a lane with a new connection joins after its handshake."""
-    late = _handshake_trips(settings)
+    late = handshake_trips(settings)
     trips = math.ceil((objects + new_lanes * late) / settings.lanes)
     return trips if trips > late else math.ceil(objects / max(1, settings.lanes - new_lanes))
 
 
-def _handshake_trips(settings: FlowerSettings) -> int:
+def handshake_trips(settings: FlowerSettings) -> int:
+    """Return the round trips of opening a connection."""
     return 2 if settings.is_tls else 1
+
+
+def refused_reply(settings: FlowerSettings, objects: int, *, new_connections: int) -> Exchange:
+    """Return the exchange of a reply that the SuperLink no longer wants: it is announced, and no object is asked for."""
+    up, down = wire.total(
+        [
+            wire.announce(objects, is_tls=settings.is_tls),
+            wire.connection(is_tls=settings.is_tls).times(new_connections > 0),
+        ]
+    )
+    trips = handshake_trips(settings) if new_connections >= settings.lanes else 0
+    return Exchange(up, down, trips, 1)
+
+
+def object_bytes(exchange: Exchange, sizes: ObjectSizes, first_contact_bytes: int | None = None) -> list[int]:
+    """Return what a message's requests carry one by one, framing included; the app bundle comes first where it is fetched."""
+    bundle = [] if first_contact_bytes is None else [first_contact_bytes]
+    parts = sizes.parts or (sizes.total_bytes // max(1, sizes.objects),) * sizes.objects
+    framing = (exchange.forward_bytes - sum(bundle) - sum(parts)) / max(1, len(parts))
+    return [*bundle, *(max(1, round(part + framing)) for part in parts)]
 
 
 def announcement_s(duration_s: float, exchange: Exchange, bundle_bytes: int | None, round_trip_s: float) -> float:

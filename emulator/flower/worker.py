@@ -24,6 +24,7 @@ import numpy as np
 from flwr.app import Error, Message
 
 from emulator.flower import adapter
+from emulator.flower.adapter import ObjectSizes
 from emulator.flower.clock import EPOCH_S, real_monotonic, virtual_time
 
 WORK_REPORT: Final = "work-report"
@@ -58,8 +59,7 @@ class Outcome:
     Attributes:
         reply: Serialised reply message (content, or an error).
         state: Serialised ``Context.state`` after the call.
-        object_count: Number of objects in which the reply travels.
-        reply_bytes: Their bytes.
+        sizes: Objects in which the reply travels.
         work: Units of work the app reported, or None where it reported none.
         cpu_s: CPU seconds of the call on the host.
         peak_bytes: Peak resident memory during the call above that at its start.
@@ -70,8 +70,7 @@ class Outcome:
 
     reply: bytes
     state: bytes
-    object_count: int
-    reply_bytes: int
+    sizes: ObjectSizes
     work: Mapping[str, float] | None
     cpu_s: float
     peak_bytes: int
@@ -110,12 +109,10 @@ def call(client_app: Any, job: Job, run_config: Mapping[str, Any]) -> Outcome:
         reason = f"{type(raised)}:<'{raised}'>"
         reply, work = Message(Error(code=adapter.RAISED, reason=reason), reply_to=message), None
     cpu_s = time.process_time() - cpu_before
-    sizes = adapter.object_sizes(reply)
     return Outcome(
         reply=adapter.message_to_bytes(reply),
         state=adapter.content_to_bytes(context.state),
-        object_count=sizes.objects,
-        reply_bytes=sizes.total_bytes,
+        sizes=adapter.object_sizes(reply),
         work=work,
         cpu_s=cpu_s,
         peak_bytes=max(0, _peak_bytes() - resident_bytes),

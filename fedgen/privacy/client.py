@@ -43,10 +43,11 @@ def protected_training(
     numbers = make_codec(kind, call.config, layout_of(sent)).encode(call, vector, brief_of(message, "codec"))
     sealed = CARRIERS[kind.carrier].seal(call, numbers, brief_of(message, kind.carrier))
     content = RecordDict({SEALED: sealed.arrays})
+    work = result.work.plus(sealed.work)
     for name, guard in GUARDS.items():
         if name in kind:
-            guard.stamp(call, content, brief_of(message, name))
-    return content, result.work.plus(sealed.work)
+            work = work.plus(guard.stamp(call, message.content, content, brief_of(message, name)))
+    return content, work
 
 
 __all__ = ["WORK_REPORT", "brief_of", "protected_training"]

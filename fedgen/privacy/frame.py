@@ -145,12 +145,12 @@ class Guard(Protocol):
 
     name: str
 
-    def prepare(self, talk: Talk, nodes: list[int]) -> list[int]:
-        """Get ready for a round; return the nodes that may take part, in order."""
+    def prepare(self, talk: Talk, nodes: list[int], model: ArrayRecord) -> list[int]:
+        """Get ready for a round that starts from a model; return the nodes that may take part, in order."""
         ...
 
-    def brief(self, node: int) -> ConfigRecord:
-        """Return what a node must know for this round."""
+    def brief(self, node: int, server_round: int) -> ConfigRecord:
+        """The model is about to be sent to a node; return what the node must know for this round."""
         ...
 
     def inspect(self, talk: Talk, replies: Mapping[int, RecordDict]) -> list[int]:
@@ -159,6 +159,10 @@ class Guard(Protocol):
 
     def conclude(self, talk: Talk, model: ArrayRecord | None) -> None:
         """The round is over, with this model or none."""
+        ...
+
+    def measures(self) -> dict[str, float]:
+        """Return metrics of the round, by name."""
         ...
 
 
@@ -181,7 +185,7 @@ class Call:
 
 Seal = Callable[[Call, NDArray[np.float64], ConfigRecord], Sealed]
 """The client's half of a carrier: (call, contribution, brief) -> sealed. Whole numbers where the carrier is exact."""
-Stamp = Callable[[Call, RecordDict, ConfigRecord], None]
-"""The client's half of a guard: (call, reply content, brief); adds to the reply (a signature)."""
+Stamp = Callable[[Call, RecordDict, RecordDict, ConfigRecord], WorkReport]
+"""The client's half of a guard: (call, content asked, reply content, brief) -> work; adds to the reply (a signature)."""
 Query = Callable[[Context, RecordDict, AppConfig], RecordDict]
 """Answers one kind of question: (context, content asked, settings) -> content of the reply."""

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fedgen.ledger.access import parse_admit, parse_revoke
 from fedgen.privacy.settings import PrivacySettings
 
 MECHANISMS: dict[str, str] = {
@@ -29,7 +30,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Mechanisms by the name of a preset."""
 
-MISSING: frozenset[str] = frozenset({"dp-example", "dp-client", "ledger"})
+MISSING: frozenset[str] = frozenset({"dp-example", "dp-client"})
 """Mechanisms that are described and not yet in this version."""
 
 EXCLUSIVE: dict[frozenset[str], str] = {
@@ -108,6 +109,14 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
         return
     if missing := sorted(kind.mechanisms & MISSING):
         yield "privacy.kind", f"{settings.privacy_kind!r}: {', '.join(missing)} is not part of this version"
+    for name, parse, text in (
+        ("privacy.ledger.admit", parse_admit, settings.privacy_ledger_admit),
+        ("privacy.ledger.revoke", parse_revoke, settings.privacy_ledger_revoke),
+    ):
+        try:
+            parse(text)
+        except ValueError as error:
+            yield name, str(error)
     if kind.carrier != "plain" and min_replies < 2:
         yield (
             "min-replies",

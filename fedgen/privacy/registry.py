@@ -4,7 +4,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flwr.app import Context
+
 from fedgen.config import AppConfig
+from fedgen.ledger import stamps
+from fedgen.ledger.access import parse_access
+from fedgen.ledger.guard import LedgerGuard
 from fedgen.privacy import he, he_keys, plain
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Carrier, Guard, Query, Seal, Stamp
@@ -32,7 +37,7 @@ class CarrierHalves:
 class GuardHalves:
     """Both halves of a guard."""
 
-    server: Callable[[AppConfig], Guard]
+    server: Callable[[AppConfig, Context], Guard]
     stamp: Stamp
 
 
@@ -50,7 +55,13 @@ CARRIERS: dict[str, CarrierHalves] = {
 }
 """Carriers by `Kind.carrier`."""
 
-GUARDS: dict[str, GuardHalves] = {}
+
+def _ledger(config: AppConfig, context: Context) -> Guard:
+    """Return the server's half of the ledger."""
+    return LedgerGuard(parse_access(config.privacy_ledger_admit, config.privacy_ledger_revoke), context)
+
+
+GUARDS: dict[str, GuardHalves] = {"ledger": GuardHalves(_ledger, stamps.stamp)}
 """Guards by their name in `privacy.kind`."""
 
 QUERIES: dict[str, Query] = {
@@ -59,6 +70,7 @@ QUERIES: dict[str, Query] = {
     "he_key": he_keys.answer_key,
     he.OPEN: he.answer_open,
     **answers.ANSWERS,
+    **stamps.QUERIES,
 }
 """What a client answers besides training, by action: a message of type `query.<action>`."""
 

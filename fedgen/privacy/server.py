@@ -34,7 +34,7 @@ def private_strategy(
         carrier_name=kind.carrier,
         carrier=CARRIERS[kind.carrier].server(config, codec.largest),
         codec=codec,
-        guards=[guard.server(config) for name, guard in GUARDS.items() if name in kind],
+        guards=[guard.server(config, context) for name, guard in GUARDS.items() if name in kind],
         report_work=report_work,
         answer_wait_s=config.privacy_answer_wait_s,
         **rules,

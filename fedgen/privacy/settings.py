@@ -99,3 +99,13 @@ class PrivacySettings:
         minimum=0,
         maximum=0.5,
     )
+    privacy_ledger_admit: str = key(
+        "privacy.ledger.admit",
+        "",
+        "Institutions that may join the ledger, by partition number, as in '0, 1, 4'; empty: all.",
+    )
+    privacy_ledger_revoke: str = key(
+        "privacy.ledger.revoke",
+        "",
+        "Institutions to revoke, as INSTITUTION@ROUND with commas, as in '3@2'; effective from the next round on.",
+    )

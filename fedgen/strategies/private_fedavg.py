@@ -67,18 +67,18 @@ class PrivateFedAvg(TolerantFedAvg):
         self._talk = talk = Talk(grid, server_round, self.answer_wait_s)
         asked = len(nodes)
         for guard in self.guards:
-            nodes = guard.prepare(talk, nodes)
+            nodes = guard.prepare(talk, nodes, arrays)
         nodes = self.carrier.prepare(talk, nodes)
         self.report_work(self.carrier.work())
         if len(nodes) < asked:
             log(WARNING, "configure_train: %d of %d nodes cannot take part", asked - len(nodes), asked)
         config["server-round"] = server_round
-        return [self._message(arrays, config, node) for node in nodes]
+        return [self._message(arrays, config, node, server_round) for node in nodes]
 
-    def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int) -> Message:
+    def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int, server_round: int) -> Message:
         content = RecordDict({self.arrayrecord_key: arrays, CONFIG: config})
         briefs = {"codec": self.codec.brief(), self.carrier_name: self.carrier.brief(node)}
-        briefs.update({guard.name: guard.brief(node) for guard in self.guards})
+        briefs.update({guard.name: guard.brief(node, server_round) for guard in self.guards})
         for name, brief in briefs.items():
             if brief:
                 content[BRIEF.format(name)] = brief
@@ -111,6 +111,8 @@ class PrivateFedAvg(TolerantFedAvg):
             "round.replies": float(len(total.nodes)) if total is not None else 0.0,
             "round.accepted": float(total is not None),
         }
+        for guard in self.guards:
+            summary.update(guard.measures())
         self.latest_round = summary
         return model, MetricRecord(summary)
 

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,21 @@ class Deployment:
     Args:
         folder: Gets FLWR_HOME and one log for each process.
         certificates: CA certificate, server certificate and key for TLS; None for plain HTTP.
+        host: Address on which the SuperLink listens.
+        node_prefix: Words before a SuperNode's command, to run it in another network namespace.
     """
 
-    def __init__(self, folder: Path, certificates: tuple[Path, Path, Path] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        certificates: tuple[Path, Path, Path] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        node_prefix: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
+        self._host = host
+        self._node_prefix = tuple(node_prefix)
         self.port = free_port()
         self._certificates = certificates
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
@@ -82,7 +93,7 @@ class Deployment:
         try:
             self._configure()
             self._spawn(
-                "superlink", "flower-superlink", "--host", "127.0.0.1", "--port", str(self.port), *self._link_tls()
+                "superlink", "flower-superlink", "--host", self._host, "--port", str(self.port), *self._link_tls()
             )
             self._wait_for_port("superlink", self.port)
             for index in range(nodes):
@@ -95,17 +106,19 @@ class Deployment:
         port = free_port()
         name = f"supernode-{index}"
         self._spawn(
-            name, "flower-supernode", "--superlink", f"127.0.0.1:{superlink_port}", "--host", "127.0.0.1",
+            name, "flower-supernode", "--superlink", f"{self._host}:{superlink_port}", "--host", "127.0.0.1",
             "--port", str(port), "--node-config", f"partition-id={index} num-partitions={partitions}", *self._node_tls(),
+            prefix=self._node_prefix,
         )  # fmt: skip
-        self._wait_for_port(name, port)
+        if not self._node_prefix:
+            self._wait_for_port(name, port)  # a port in another namespace cannot be asked from here
 
     def _configure(self) -> None:
         home = Path(self._environment["FLWR_HOME"])
         home.mkdir(parents=True)
         tls = "insecure = true" if self._certificates is None else f'root-certificates = "{self._certificates[0]}"'
         (home / "config.toml").write_text(
-            f'[superlink]\ndefault = "loopback"\n\n[superlink.loopback]\naddress = "127.0.0.1:{self.port}"\n{tls}\n'
+            f'[superlink]\ndefault = "loopback"\n\n[superlink.loopback]\naddress = "{self._host}:{self.port}"\n{tls}\n'
         )
 
     def _link_tls(self) -> list[str]:
@@ -117,19 +130,22 @@ class Deployment:
     def _node_tls(self) -> list[str]:
         return ["--insecure"] if self._certificates is None else ["--root-certificates", str(self._certificates[0])]
 
-    def _spawn(self, name: str, command: str, *arguments: str) -> None:
+    def _spawn(self, name: str, command: str, *arguments: str, prefix: Sequence[str] = ()) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [find_command(command) or command, *arguments], stdout=log, stderr=subprocess.STDOUT,
+                [*prefix, find_command(command) or command, *arguments], stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, env=self._environment, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
         self._started.append((name, process))
+
+    def _address_of(self, name: str) -> str:
+        return self._host if name == "superlink" else "127.0.0.1"
 
     def _wait_for_port(self, name: str, port: int) -> None:
         deadline_s = time.monotonic() + START_LIMIT_S
         process = dict(self._started)[name]
         while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((self._address_of(name), port), timeout=1):
                 return
             if process.poll() is not None:
                 raise RuntimeError(f"{name} ended with {process.returncode}:\n{self.log(name)[-3000:]}")
@@ -153,6 +169,22 @@ class Deployment:
     def log(self, name: str) -> str:
         """Return what a process has written."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def pid(self, name: str) -> int:
+        """Return the process id of what was started under this name."""
+        return dict(self._started)[name].pid
+
+    def wait_for_log(self, name: str, text: str, limit_s: float) -> None:
+        """Wait until a process has written ``text``.
+
+        Raises:
+            TimeoutError: It has not after ``limit_s``.
+        """
+        deadline_s = time.monotonic() + limit_s
+        while text not in self.log(name):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{name} has not written {text!r} after {limit_s:.0f} s:\n{self._logs()}")
+            time.sleep(0.1)
 
     def run(self, app: Path, config: Mapping[str, Any], *, limit_s: float) -> tuple[str, str]:
         """Submit an app and wait until its run is over; return the run's status and its log.

@@ -65,7 +65,7 @@ def test_messages_larger_than_any_pipe_do_not_block(make_executor):
     jobs = [make_job(n, size=200_000) for n in range(4)]
     for job in jobs:
         executor.submit(job)
-    assert [executor.result(job).reply_bytes > 1_600_000 for job in jobs] == [True] * 4
+    assert [executor.result(job).sizes.total_bytes > 1_600_000 for job in jobs] == [True] * 4
 
 
 def test_worker_that_dies_fails_its_job_and_no_other(make_executor):

@@ -6,7 +6,7 @@ import pytest
 from engine_helpers import make_plan
 
 from emulator.errors import RunFailed, Stalled
-from emulator.plan import Outage
+from emulator.plan import FlowerSettings, Outage
 
 
 def test_waiting_for_more_nodes_than_there_are_is_told_at_once(run_plan):
@@ -35,16 +35,22 @@ def test_horizon_ends_the_run_with_advice(run_plan):
 
 def test_timeout_is_virtual_and_ends_on_flowers_poll_grid(run_plan):
     config = {"min-nodes": 2, "num-server-rounds": 1, "timeout-s": 100.0, "evaluate": False}
-    outcome = run_plan(make_plan("numpy_app", 2, config=config, outages=(Outage(1.0, 80000.0, "client-00", "off"),)))
+    flower = FlowerSettings(offline_after_s=1e6)  # else the SuperLink would answer for the node after a minute
+    outage = Outage(1.0, 80000.0, "client-00", "off")
+    outcome = run_plan(make_plan("numpy_app", 2, config=config, outages=(outage,), flower=flower))
     opened, closed = outcome.rows("round_opened")[0].t_s, outcome.rows("round_closed")[0].t_s
     # HttpGrid pulls, sleeps 3 s, and looks at its clock: 34 pauses of 3 s are the first that reach 100 s
     assert closed - opened == pytest.approx(102.0, abs=0.1)
 
 
-def test_message_without_timeout_is_answered_by_its_time_to_live(run_plan):
-    plan = make_plan("loop_app", 3, outages=(Outage(12.0, 80000.0, "client-00", "off"),))
-    crashed = run_plan(replace(plan, outages=(Outage(12.0, 12.5, "client-00", "off"),)))
-    assert crashed.status == "finished"
+def test_message_without_timeout_is_answered_by_the_superlink(run_plan):
+    """A loop that waits for every reply: for a lost one Flower answers when the node, or the message, is given up."""
+    plan = make_plan("loop_app", 3, outages=(Outage(6.0, 80000.0, "client-00", "off"),))
+    assert run_plan(plan).rows("reply_received", node="client-00")[0].note == "node unavailable"
+    patient = run_plan(replace(plan, flower=FlowerSettings(offline_after_s=1e6), horizon_s=3e5))
+    expired = patient.rows("reply_received", node="client-00")[0]
+    assert expired.note == "time to live over"
+    assert expired.t_s == pytest.approx(12 * 3600, abs=20)
 
 
 def test_polling_loop_without_sleep_still_moves_the_clock(run_plan, tmp_path):

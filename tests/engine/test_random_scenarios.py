@@ -71,8 +71,9 @@ def test_invariants_hold(run_plan, plan):
     assert outcome.status == "finished"
     assert len(outcome.rows("round_closed")) == 3
     answered = {row.msg for row in outcome.rows("reply_received")}
+    good = {row.msg for row in outcome.rows("reply_received", note="ok")}
     dropped = {row.msg for row in outcome.rows("message_dropped")}
     pushed = {row.msg for row in outcome.rows("message_pushed")}
     assert answered <= pushed
     assert dropped <= pushed
-    assert not answered & dropped
+    assert not good & dropped  # a node may drop what the SuperLink has answered with an error

@@ -10,6 +10,7 @@ from scipy import stats
 
 from emulator.errors import ScenarioError
 from emulator.study import run_study
+from emulator.study.cells import plan_cells
 from emulator.study.read import read_study
 from emulator.study.statistics import estimate, flatten, paired_difference
 
@@ -46,11 +47,7 @@ def test_only_numbers_are_figures():
 
 def test_every_fault_of_a_study_file_is_told_with_its_line(tmp_path):
     text = (
-        "varaints: {}\n"
-        "variants:\n"
-        "  a: {scenario: nope.yaml, sett: {}}\n"
-        "tables:\n"
-        "  - columns: [{title: x, figur: y}]\n"
+        "varaints: {}\nvariants:\n  a: {scenario: nope.yaml, sett: {}}\ntables:\n  - columns: [{title: x, figur: y}]\n"
     )
     with pytest.raises(ScenarioError) as told:
         read_study(write(tmp_path, text))
@@ -82,7 +79,9 @@ def test_finished_runs_are_kept_and_changed_ones_run_again(tmp_path):
     def run(rounds: int) -> tuple[dict[str, str], str]:
         states: dict[str, str] = {}
         study = write(tmp_path, text(rounds))
-        result = run_study(study, out=tmp_path / "out", on_cell=lambda cell, state: states.update({cell.variant.name: state}))
+        result = run_study(
+            study, out=tmp_path / "out", on_cell=lambda cell, state: states.update({cell.variant.name: state})
+        )
         assert not result.failures
         return states, result.text
 
@@ -112,3 +111,10 @@ def test_failed_run_is_told_and_the_others_count(tmp_path):
     assert "good,1,rounds.closed,1.0" in figures
     folder = next((tmp_path / "out" / "tiny" / "cells" / "good").glob("*/seed-1"))
     assert math.isfinite(json.loads((folder / "summary.json").read_text())["rounds"]["latency_median_s"])
+
+
+def test_shipped_study_is_sound(tmp_path):
+    study = read_study(Path(__file__).parents[2] / "scenarios" / "paper" / "p1.yaml")
+    cells = plan_cells(study, tmp_path)
+    assert len(cells) == len(study.variants) * len(study.seeds)
+    assert len({cell.digest for cell in cells}) == len(cells)

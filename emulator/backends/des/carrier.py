@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import simpy
 
@@ -13,11 +14,17 @@ from emulator.events import EventLog
 from emulator.plan import Direction, Hop, Plan
 
 
+class TimedOut(NamedTuple):
+    """A request that was given up: the link died at ``cut_s``, when ``moved_bytes`` had been sent."""
+
+    cut_s: float
+    moved_bytes: float
+
+
 @dataclass
 class _Open:
-    """A transfer under way, with what its log rows say."""
+    """A transfer under way, with what its log rows say; its pieces are flows of the network engine, by name."""
 
-    done: simpy.Event
     started_s: float
     size_bytes: int
     round: int
@@ -25,6 +32,20 @@ class _Open:
     target: str
     msg: str
     note: str
+    is_stalled: bool = False
+    pieces: set[str] = field(default_factory=set)
+    count: int = 0
+
+
+@dataclass
+class _Piece:
+    """A flow of the engine: all of a transfer, or what a lane sends of it after a time-out."""
+
+    transfer: str
+    done: simpy.Event
+    timeout_s: float
+    is_whole: bool
+    cut: TimedOut | None = None
 
 
 class Transfers:
@@ -38,6 +59,7 @@ class Transfers:
         self.network = Network(plan.links)
         self._log = log
         self._open: dict[str, _Open] = {}
+        self._pieces: dict[str, _Piece] = {}
         self._armed_s = float("inf")
 
     def start(
@@ -51,25 +73,57 @@ class Transfers:
         source: str,
         target: str,
         note: str,
+        timeout_s: float = float("inf"),
     ) -> simpy.Event:
-        """Begin a transfer; the event returned triggers when its last byte is at the receiver."""
-        transfer = _Open(
-            self.env.event(), self.env.now, size_bytes, round_number, source, target, flow_id.split("/", 1)[1], note
-        )
+        """Begin a transfer; the event returned triggers when its last byte is at the receiver.
+
+        Its value is None then. Where it stands still for ``timeout_s``, its requests fail: the value is a ``TimedOut``, and the
+        transfer stays open for ``go_on`` and ``finish``.
+        """
+        transfer = _Open(self.env.now, size_bytes, round_number, source, target, flow_id.split("/", 1)[1], note)
         self._open[flow_id] = transfer
         self._row("transfer_started", transfer, size_bytes=size_bytes)
+        piece = self._pieces[flow_id] = _Piece(flow_id, self.env.event(), timeout_s, is_whole=True)
+        transfer.pieces.add(flow_id)
         self.network.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
         self.arm()
-        return transfer.done
+        return piece.done
+
+    def go_on(
+        self, flow_id: str, hops: Sequence[Hop], size_bytes: float, *, round_trips: float, timeout_s: float
+    ) -> simpy.Event:
+        """Send a piece of a transfer whose requests had failed; the event is as that of ``start``."""
+        transfer = self._open[flow_id]
+        transfer.count += 1
+        name = f"{flow_id}~{transfer.count}"
+        piece = self._pieces[name] = _Piece(flow_id, self.env.event(), timeout_s, is_whole=False)
+        transfer.pieces.add(name)
+        self._resumed(transfer)
+        self.network.start(name, hops, size_bytes, self.env.now, extra_rtts=round_trips)
+        self.arm()
+        return piece.done
+
+    def finish(self, flow_id: str) -> None:
+        """End a transfer of which all pieces have arrived."""
+        transfer = self._open.pop(flow_id)
+        took_s = self.env.now - transfer.started_s
+        self._row("transfer_finished", transfer, size_bytes=transfer.size_bytes, value=took_s)
 
     def abort(self, flow_id: str, why: str) -> None:
         """End a transfer whose sender or receiver is gone; its event never triggers."""
         transfer = self._open.pop(flow_id, None)
         if transfer is None:
             return
-        delivered = self.network.abort(flow_id, self.env.now)
-        self._row("transfer_lost", transfer, size_bytes=int(delivered), note=why)
+        delivered = sum(self._stop(name) for name in sorted(transfer.pieces))
+        self._row("transfer_lost", transfer, size_bytes=min(int(delivered), transfer.size_bytes), note=why)
         self.arm()
+
+    def _stop(self, name: str) -> float:
+        """Take a flow from the engine; return the bytes it had sent."""
+        piece = self._pieces.pop(name)
+        if piece.transfer in self._open:
+            self._open[piece.transfer].pieces.discard(name)
+        return self.network.abort(name, self.env.now)
 
     def set_link_up(self, link: str, is_up: bool) -> None:
         """Take a link down or bring it back."""
@@ -103,18 +157,45 @@ class Transfers:
         self.arm()
 
     def _deliver(self, event: FlowEvent) -> None:
-        transfer = self._open.get(event.flow_id)
-        if transfer is None:
+        piece = self._pieces.get(event.flow_id)
+        if piece is None:
             return
+        transfer = self._open[piece.transfer]
         if event.kind == "finished":
-            del self._open[event.flow_id]
-            took_s = self.env.now - transfer.started_s
-            self._row("transfer_finished", transfer, size_bytes=transfer.size_bytes, value=took_s)
-            transfer.done.succeed()
+            del self._pieces[event.flow_id]
+            transfer.pieces.discard(event.flow_id)
+            if piece.is_whole:
+                self.finish(piece.transfer)
+            piece.done.succeed()
         elif event.kind == "stalled":
-            self._row("transfer_stalled", transfer, note=f"{event.link} is down")
+            self._stalled(event, piece, transfer)
         else:
+            piece.cut = None
+            self._resumed(transfer)
+
+    def _stalled(self, event: FlowEvent, piece: _Piece, transfer: _Open) -> None:
+        piece.cut = cut = TimedOut(event.t_s, event.delivered_bytes)
+        if not transfer.is_stalled:
+            transfer.is_stalled = True
+            self._row("transfer_stalled", transfer, note=f"{event.link} is down")
+        if piece.timeout_s < float("inf"):
+            alarm = self.env.timeout(max(0.0, event.t_s + piece.timeout_s - self.env.now))
+            alarm.callbacks.append(lambda _event: self._give_up(event.flow_id, piece, cut))
+
+    def _resumed(self, transfer: _Open) -> None:
+        if transfer.is_stalled:
+            transfer.is_stalled = False
             self._row("transfer_resumed", transfer)
+
+    def _give_up(self, name: str, piece: _Piece, cut: TimedOut) -> None:
+        """The request that has stood still since ``cut`` fails, unless something came meanwhile."""
+        self.settle()
+        if piece.cut is not cut or self._pieces.get(name) is not piece:
+            return
+        self._stop(name)
+        self._row("request_timed_out", self._open[piece.transfer], size_bytes=int(cut.moved_bytes))
+        piece.done.succeed(cut)
+        self.arm()
 
     def _row(
         self,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from emulator.backends.des.world import World
 
 
+SERVICE_RESTART_S = 10.0
+"""A SuperNode that may not register ends, and its service starts it again: a pause and the start (estimate)."""
+
+
 def dead_spans(link: Link, horizon_s: float) -> list[Outage]:
     """Return the times in which the link's own states let nothing pass in one direction: a request needs both."""
     changes = sorted(
@@ -103,7 +107,7 @@ class FaultReplay:
         if node is None:
             return
         node.is_up, node.has_app, node.lanes_used_s = False, False, -math.inf
-        self._mark_unreachable(node)
+        self._world.presence.lost(node)
         if node.serving is not None:
             node.serving.interrupt(cause)
 
@@ -121,11 +125,14 @@ class FaultReplay:
         world = self._world
         boot_s = node.node.device.boot_s if node.node.device else None
         yield world.env.timeout(boot_s or 0.0)
+        while world.presence.is_refused(node):
+            yield world.env.timeout(SERVICE_RESTART_S)
         if self._down[node.name] > 0 or node.is_up:
             return  # power went again while it booted, or an earlier boot finished
         node.is_up = True
         node.poll_anchor_s = world.now_s
-        self._mark_reachable(node, world.now_s)
+        if self._is_path_up(node):
+            world.presence.found(node, is_started=True)
         world.wake(node)
 
     # -- links --------------------------------------------------------------------------------------------------
@@ -137,7 +144,7 @@ class FaultReplay:
         self._log_link(name, cause, is_up=False)
         self._world.transfers.set_link_up(name, False)
         for node in self._clients_by_link[name]:
-            self._mark_unreachable(node)
+            self._world.presence.lost(node)
 
     def _link_up(self, name: str) -> None:
         self._down[name] -= 1
@@ -146,10 +153,12 @@ class FaultReplay:
         self._world.transfers.set_link_up(name, True)
         self._log_link(name, "up again", is_up=True)
         for node in self._clients_by_link[name]:
+            if not self._is_path_up(node):
+                continue
             if node.is_up:
-                self._mark_reachable(node, self._next_heartbeat_s(node))
+                self._world.presence.found(node, is_started=False)
             event = self._path_events.get(node.name)
-            if event is not None and not event.triggered and self._is_path_up(node):
+            if event is not None and not event.triggered:
                 event.succeed()
 
     def _log_link(self, name: str, cause: str, *, is_up: bool) -> None:
@@ -160,31 +169,8 @@ class FaultReplay:
                 world.now_s, "link_changed", link=name, peer=direction, value=rate, unit="bit/s", note=cause
             )
 
-    # -- reachability -------------------------------------------------------------------------------------------
-
     def _is_path_up(self, node: NodeState) -> bool:
         return all(self._down[hop.link] <= 0 for hop in node.up_hops)
-
-    def _mark_unreachable(self, node: NodeState) -> None:
-        if node.unreachable_since_s is None:
-            node.unreachable_since_s = self._world.now_s
-            node.reached_s += self._world.now_s - node.reachable_from_s
-            if self._world.now_s == 0:
-                node.listed_from_s = math.inf  # it has never registered
-
-    def _mark_reachable(self, node: NodeState, heard_s: float) -> None:
-        """The node is back; where the SuperLink had given it up, it is listed when next heard."""
-        if not self._is_path_up(node) or node.unreachable_since_s is None:
-            return
-        away_s = self._world.now_s - node.unreachable_since_s
-        if away_s > self._world.plan.flower.offline_after_s or node.listed_from_s > node.unreachable_since_s:
-            node.listed_from_s = heard_s
-        node.unreachable_since_s = None
-        node.reachable_from_s = self._world.now_s
-
-    def _next_heartbeat_s(self, node: NodeState) -> float:
-        now_s, period_s = self._world.now_s, self._world.plan.flower.heartbeat_s
-        return now_s + (node.poll_anchor_s - now_s) % period_s
 
     # -- sensor streams -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from flwr.supercore.run import Run
 from emulator.backends.des.rounds import Rounds
 from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.state import Delivery
-from emulator.backends.des.waiting import await_replies, expire
+from emulator.backends.des.waiting import await_replies, pull
 from emulator.backends.des.world import World
 from emulator.errors import EmulatorError, RunFailed, Stalled
 from emulator.flower import adapter
@@ -91,10 +91,7 @@ class VirtualGrid(Grid):
         with self._emulating("pull_messages"):
             self._world.run_until(self._world.now_s + CALL_S)
             asked = [self._deliveries[key] for key in wanted if key in self._deliveries]
-            for delivery in asked:
-                if not delivery.done.triggered and self._world.now_s >= delivery.pushed_s + delivery.metadata.ttl:
-                    expire(self._world, delivery)
-            return self._pull(asked)
+            return self._pull(pull(self._world, [delivery for delivery in asked if not delivery.is_pulled]))
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Push messages and wait until all are answered or ``timeout`` virtual seconds are over."""
@@ -102,8 +99,8 @@ class VirtualGrid(Grid):
         with self._emulating("send_and_receive"):
             self._idle_calls = 0
             deliveries = self._push(batch)
-            looked_s = await_replies(self._world, deliveries, timeout)
-            replies = self._pull([delivery for delivery in deliveries if delivery.arrived_s <= looked_s])
+            answered = await_replies(self._world, deliveries, timeout)
+            replies = self._pull([delivery for delivery in deliveries if delivery.key in answered])
             for delivery in deliveries:
                 delivery.is_abandoned = not delivery.is_pulled
             return replies

@@ -19,11 +19,8 @@ from emulator.flower.worker import WORK_REPORT
 NOTICES = "notices"
 """Reserved ConfigRecord in the ServerApp's context state: texts its user must see."""
 SPENT = "privacy-spent"
+APPENDED = "ledger-appended"
 """Reserved ConfigRecord in the ServerApp's context state: epsilon released so far, by what it protects."""
-
-
-PROVENANCE = "provenance"
-"""Reserved ConfigRecord in the ServerApp's context state: which data the run used; kept in ``provenance.json``."""
 
 
 class ServerWork:
@@ -71,6 +68,7 @@ class ServerWork:
         self._calls += 1
         self._take_notices()
         self._take_spent()
+        self._take_appended()
         work_s = self._reported_s() if self._reports_work else self._measured_s(cpu_s)
         note = "aggregate" if self._has_replies else "serve"
         self._has_replies = False
@@ -102,4 +100,12 @@ class ServerWork:
             self._world.log.append(
                 self._world.now_s, "privacy_spent", round=self._world.round, node=self._world.plan.server.name,
                 value=epsilon, note=words,
+            )  # fmt: skip
+
+    def _take_appended(self) -> None:
+        record = self._context.state.pop(APPENDED, None)
+        for name, size in sorted(adapter.numbers(record).items()) if record is not None else ():
+            self._world.log.append(
+                self._world.now_s, "ledger_appended", round=self._world.round, node=self._world.plan.server.name,
+                size_bytes=int(size), note=name.split(" ", 1)[-1],
             )  # fmt: skip

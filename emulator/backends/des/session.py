@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import traceback
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from emulator.backends.des.grid import VirtualGrid
 from emulator.backends.des.options import HostCost, RunOptions, Status
 from emulator.backends.des.recorder import Recorder
 from emulator.backends.des.rounds import Rounds
-from emulator.backends.des.serverwork import PROVENANCE, ServerWork
+from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.timing import given_outcome, run_rounds
 from emulator.backends.des.world import World
 from emulator.compute.measured import Measurements, load_measurements
@@ -23,6 +22,7 @@ from emulator.errors import EmulatorError, RunFailed
 from emulator.events import EventLog
 from emulator.flower import adapter, clock
 from emulator.flower.appinfo import read_app_info
+from emulator.flower.audit import keep_files
 from emulator.flower.executor import CORES_VARIABLE, Executor
 from emulator.flower.journal import Journal
 from emulator.flower.logs import app_output_to
@@ -146,15 +146,9 @@ class AppSession:
         _close_log(self._world, self._rounds, status)
         self._world.measurements.save()
         self._executor.close()
-        self._keep_provenance()
+        keep_files(self._folder, self._context.state)
         if status == "finished":
             self._journal.discard()
         else:
             self._journal.close()
         return HostCost(self._executor.cpu_s, self._work.cpu_s, self._executor.calls)
-
-    def _keep_provenance(self) -> None:
-        record = self._context.state.config_records.get(PROVENANCE)
-        if record is not None:
-            text = json.dumps({name: str(value) for name, value in record.items()}, indent=2)
-            (self._folder / "provenance.json").write_text(text + "\n")

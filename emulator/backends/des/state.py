@@ -31,6 +31,9 @@ class Delivery:
         reply: The serialised reply once there.
         reply_sizes: Objects in which the reply travelled.
         arrived_s: When the reply was complete at the SuperLink.
+        announced_s: When the SuperLink knew of the reply, which may then still be on its way.
+        session_ends_s: From when on the SuperLink refuses further objects of the reply, as far as that is known.
+        is_withdrawn: The ServerApp was told that there will be no reply: the SuperLink forgets the message.
         is_pulled: The ServerApp has the reply.
         is_abandoned: The ServerApp stopped waiting.
     """
@@ -47,8 +50,16 @@ class Delivery:
     reply_sizes: ObjectSizes = field(default_factory=lambda: ObjectSizes(0, 0))
     reply_note: str = ""
     arrived_s: float = float("inf")
+    announced_s: float = float("inf")
+    session_ends_s: float = float("inf")
+    is_withdrawn: bool = False
     is_pulled: bool = False
     is_abandoned: bool = False
+
+    @property
+    def expires_s(self) -> float:
+        """When its time to live is over."""
+        return self.pushed_s + float(self.metadata.ttl)
 
 
 @dataclass
@@ -63,6 +74,7 @@ class NodeState:
         state: Serialised ``Context.state``.
         sent: Messages addressed to it so far.
         inbox: Messages waiting at the SuperLink.
+        unanswered: All messages to it that have no answer yet.
         current: The message in hand.
         serving: SimPy process that handles the inbox, None while there is nothing to do.
         is_up: Powered and booted.
@@ -70,7 +82,9 @@ class NodeState:
         unreachable_since_s: When power or path was lost, None while reachable.
         reachable_from_s: Since when it has had both.
         reached_s: Seconds with power and path since the links' loads were last written.
-        listed_from_s: From when the SuperLink lists it again after it was offline.
+        heard_s: Its last heartbeat before it was lost sight of.
+        beat_s: Its first heartbeat that got through since then; from then on they come regularly.
+        beat_due_s: When it sent the first heartbeat that found it cut off.
         superexec_phase: Where in its period its SuperExec looks for tasks, 0 to 1; drawn when first needed.
         lanes_used_s: When all its connections to the SuperLink were last in use.
         busy_from_s: Since when it has had a message in hand, None while it polls.
@@ -86,6 +100,7 @@ class NodeState:
     state: bytes
     sent: int = 0
     inbox: deque[Delivery] = field(default_factory=deque)
+    unanswered: dict[str, Delivery] = field(default_factory=dict)
     current: Delivery | None = None
     serving: Any = None
     is_up: bool = True
@@ -93,7 +108,9 @@ class NodeState:
     unreachable_since_s: float | None = None
     reachable_from_s: float = 0.0
     reached_s: float = 0.0
-    listed_from_s: float = 0.0
+    heard_s: float = -math.inf
+    beat_s: float = 0.0
+    beat_due_s: float = 0.0
     lanes_used_s: float = -math.inf
     busy_from_s: float | None = None
     busy_s: float = 0.0
@@ -146,11 +163,3 @@ class NodeState:
         open_s = now_s - self.reachable_from_s if self.unreachable_since_s is None else 0.0
         total_s, self.reached_s, self.reachable_from_s = self.reached_s + open_s, 0.0, now_s
         return total_s
-
-    def is_listed(self, now_s: float, offline_after_s: float) -> bool:
-        """Whether the SuperLink would name this node to the ServerApp now."""
-        if self.unreachable_since_s is not None:
-            return (
-                self.listed_from_s <= self.unreachable_since_s and now_s - self.unreachable_since_s <= offline_after_s
-            )
-        return now_s >= self.listed_from_s

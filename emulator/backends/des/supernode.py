@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from emulator.backends.des.requests import Carriage, announce_in, carry
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.compute.costs import fits_memory
 from emulator.flower import adapter, protocol
@@ -35,9 +36,13 @@ def serve(world: World, node: NodeState) -> Steps:
             if not node.inbox:
                 continue
             delivery = node.inbox.popleft()
+            if world.env.now >= delivery.expires_s:
+                world.row("message_dropped", node, delivery, note="time to live over")
+                continue
             node.take_up(delivery, world.env.now)
             task_s = yield from _download(world, node, delivery)
-            yield from _answer(world, node, delivery, task_s)
+            if task_s is not None:
+                yield from _answer(world, node, delivery, task_s)
             node.put_down(world.env.now)
             # the last answer of the upload is on its way to the node, and the next poll follows at once
             node.poll_anchor_s = world.env.now + world.round_trip_s(node) / 2
@@ -56,26 +61,20 @@ def _wait_for_poll(world: World, node: NodeState) -> Steps:
         path_back = world.path_back(node)
         if path_back is None:
             return
-        yield path_back
-        node.poll_anchor_s = world.env.now
+        yield path_back  # by then the poll that met the outage is known to get through at ``poll_anchor_s``
 
 
 def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
-    """Fetch the message, and the app where it is not there yet; return when the task for it was created."""
+    """Fetch the message, and the app where it is missing; return when its task was created, None if it is lost."""
     flower, began_s = world.plan.flower, world.env.now
     first = None if node.has_app else world.bundle_bytes
     fresh = protocol.new_connections(began_s - node.lanes_used_s, flower, is_polling=True)
     exchange = protocol.download(delivery.sizes, flower, first_contact_bytes=first, new_connections=fresh)
-    yield world.transfers.start(
-        f"download/{delivery.key}",
-        node.down_hops,
-        exchange.forward_bytes,
-        round_trips=exchange.round_trips,
-        round_number=delivery.round,
-        source=world.plan.server.name,
-        target=node.name,
-        note="download",
-    )
+    parts = protocol.object_bytes(exchange, delivery.sizes, first)
+    is_there = yield from carry(world, node, Carriage("download", delivery, exchange, parts, handshakes=0))
+    if not is_there:
+        world.row("message_dropped", node, delivery, note="the answer to the poll was lost")
+        return None
     node.has_app, node.lanes_used_s = True, world.env.now
     world.loads.add(node.up_hops, exchange.backward_bytes)
     took_s = world.env.now - began_s
@@ -87,7 +86,7 @@ def _answer(world: World, node: NodeState, delivery: Delivery, task_s: float) ->
     confirmed_s = world.env.now + world.round_trip_s(node)
     try:
         outcome = yield from _compute(world, node, delivery, task_s)
-        reply, sizes = outcome.reply, ObjectSizes(outcome.object_count, outcome.reply_bytes)
+        reply, sizes = outcome.reply, outcome.sizes
         note = "" if not outcome.error else outcome.error.strip().splitlines()[-1]
         look_s = protocol.next_poll_s(confirmed_s, world.env.now, world.plan.flower.reply_poll_s)
         yield world.env.timeout(look_s - world.env.now)
@@ -101,8 +100,11 @@ def _answer(world: World, node: NodeState, delivery: Delivery, task_s: float) ->
     fault = world.placed_fault(node, delivery, "upload")
     if fault is not None:
         world.obey(node, fault)
-    yield from _upload(world, node, delivery, sizes)
-    world.arrive(delivery, reply, sizes, note)
+    refusal = yield from _upload(world, node, delivery, sizes)
+    if refusal:
+        world.row("message_dropped", node, delivery, note=refusal)
+    elif not delivery.done.triggered:
+        world.arrive(delivery, reply, sizes, note)
 
 
 def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -> Steps:
@@ -152,21 +154,24 @@ def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -
 
 
 def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSizes) -> Steps:
+    """Send the reply; return why the SuperLink does not have it, empty where it does."""
     flower = world.plan.flower
     fresh = protocol.new_connections(world.env.now - node.lanes_used_s, flower, is_polling=False)
-    exchange = protocol.upload(sizes, flower, new_connections=fresh)
-    yield world.transfers.start(
-        f"upload/{delivery.key}",
-        node.up_hops,
-        exchange.forward_bytes,
-        round_trips=exchange.round_trips,
-        round_number=delivery.round,
-        source=node.name,
-        target=world.plan.server.name,
-        note="upload",
-    )
+    handshakes = protocol.handshake_trips(flower) * (fresh >= flower.lanes)
+    is_wanted = not delivery.is_withdrawn and world.env.now < delivery.expires_s
+    if is_wanted:
+        exchange = protocol.upload(sizes, flower, new_connections=fresh)
+        parts = protocol.object_bytes(exchange, sizes)
+        announce_in(world, node, delivery, (handshakes + 0.5) * world.round_trip_s(node))
+    else:
+        exchange = protocol.refused_reply(flower, sizes.objects, new_connections=fresh)
+        parts = [exchange.forward_bytes]
+    is_stored = yield from carry(world, node, Carriage("upload", delivery, exchange, parts, handshakes=handshakes))
     node.lanes_used_s = world.env.now
     world.loads.add(node.down_hops, exchange.backward_bytes)
+    if not is_wanted:
+        return "the SuperLink has given the message up"
+    return "" if is_stored else "push session over"
 
 
 def _log_metrics(world: World, node: NodeState, delivery: Delivery, outcome: Outcome) -> None:

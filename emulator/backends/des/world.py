@@ -17,9 +17,11 @@ from emulator.backends.des.calls import Calls
 from emulator.backends.des.carrier import Transfers
 from emulator.backends.des.faults import FaultReplay
 from emulator.backends.des.loads import LinkLoads
+from emulator.backends.des.presence import Presence
 from emulator.backends.des.serverside import ServerSide
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.backends.des.supernode import lose, serve
+from emulator.backends.des.waiting import Post
 from emulator.compute.costs import seconds
 from emulator.compute.measured import Measurements
 from emulator.errors import RunFailed
@@ -54,7 +56,9 @@ class World:
         self.env = simpy.Environment()
         self.transfers = Transfers(self.env, plan, log)
         self.loads = LinkLoads(self)
-        self._streams = Streams(plan.seed)
+        self.stream = Streams(plan.seed)
+        self.post = Post(self.env)
+        self.presence = Presence(self)
         self.nodes = self._make_nodes()
         self.node_by_id = {node.node_id: node for node in self.nodes.values()}
         self.faults = FaultReplay(self)
@@ -65,7 +69,7 @@ class World:
         empty = adapter.content_to_bytes(adapter.empty_content())
         nodes = {}
         for node in self.plan.clients:
-            phase = float(self._streams("poll", node.name).uniform(0, self.plan.flower.supernode_poll_s))
+            phase = float(self.stream("poll", node.name).uniform(0, self.plan.flower.supernode_poll_s))
             node_id = derive_seed(self.plan.seed, "node-id", node.name) >> 1
             nodes[node.name] = NodeState(node, node_id, tuple(self.plan.routes[node.name]), phase, empty)
         return nodes
@@ -126,9 +130,11 @@ class World:
         self.row("message_pushed", node, delivery, size_bytes=sizes.total_bytes, note=metadata.message_type)
         is_idle = node.current is None and not node.inbox
         node.inbox.append(delivery)
+        node.unanswered[delivery.key] = delivery
         if is_idle and node.is_up:
             self.calls.begin(node, delivery)  # the call's inputs are settled: start it early
         self.wake(node)
+        self.presence.watch(node)
         return delivery
 
     def wake(self, node: NodeState) -> None:
@@ -140,11 +146,14 @@ class World:
         """A reply is complete at the SuperLink."""
         delivery.reply, delivery.reply_sizes, delivery.reply_note = reply, sizes, note
         delivery.arrived_s = self.now_s
-        delivery.message = b""  # no longer needed; thousands of them would add up
+        node = self.nodes[delivery.node]
+        node.unanswered.pop(delivery.key, None)
+        if node.current is not delivery or not delivery.is_withdrawn:
+            delivery.message = b""  # no longer needed; thousands of them would add up
         if delivery.is_abandoned:
-            self.row("reply_late", self.nodes[delivery.node], delivery, size_bytes=sizes.total_bytes)
-        if not delivery.done.triggered:
-            delivery.done.succeed()
+            self.row("reply_late", node, delivery, size_bytes=sizes.total_bytes)
+        delivery.done.succeed()
+        self.post.put(delivery)
 
     def end(self) -> None:
         """The ServerApp is gone: SuperNodes drop what they have in hand, and the links' last bytes are logged."""
@@ -168,7 +177,7 @@ class World:
         if period_s <= 0:
             return task_s
         if node.superexec_phase is None:
-            node.superexec_phase = float(self._streams("superexec", node.name).uniform(0, 1))
+            node.superexec_phase = float(self.stream("superexec", node.name).uniform(0, 1))
         return task_s + (node.superexec_phase * period_s - task_s) % period_s
 
     def placed_fault(self, node: NodeState, delivery: Delivery, phase: str) -> PlacedFault | None:
@@ -212,8 +221,7 @@ class World:
 
     def listed_nodes(self) -> list[NodeState]:
         """Return the nodes the SuperLink would name, in the plan's order."""
-        offline_s = self.plan.flower.offline_after_s
-        return [node for node in self.nodes.values() if node.is_listed(self.now_s, offline_s)]
+        return [node for node in self.nodes.values() if self.presence.is_listed(node)]
 
     def waiting_for(self) -> str:
         """Say what is under way, for messages about a clock that stands still."""

@@ -26,4 +26,5 @@ def main(grid: Grid, context: Context) -> None:
             waiting -= {reply.metadata.reply_to_message_id for reply in pulled}
             replies += pulled
         print(f"round took {time.monotonic() - began:.1f} s")
-        weights = np.mean([reply.content["arrays"]["w"].numpy() for reply in replies], axis=0)
+        good = [reply for reply in replies if reply.has_content()]
+        weights = np.mean([reply.content["arrays"]["w"].numpy() for reply in good], axis=0)
