@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from emulator.metrics.history import History, read_history
+from emulator.metrics.history import History, Log, read_history
 from emulator.metrics.names import ACCEPTED, is_bookkeeping, is_lower_better
 from emulator.metrics.panel import summary_panel
 from emulator.metrics.path import PARTS
@@ -22,7 +22,7 @@ __all__ = ["summarise", "summary_panel"]
 
 
 def summarise(
-    tables: Mapping[str, pd.DataFrame], plan: Plan, events: pd.DataFrame, *, history: History | None = None
+    tables: Mapping[str, pd.DataFrame], plan: Plan, events: Log, *, history: History | None = None
 ) -> dict[str, Any]:
     """Return the run's summary (JSON-ready: no NaN, no numpy types; None where a figure is unknown).
 
@@ -147,10 +147,14 @@ def _quality(metrics: pd.DataFrame, plan: Plan) -> dict[str, Any]:
 
 
 def _privacy(history: History) -> dict[str, Any] | None:
+    """Return each guarantee's largest epsilon, and the smallest of these: guarantees stand side by side, they never add up."""
     if not history.privacy:
         return None
-    worst = max(history.privacy, key=lambda event: event.value or 0.0)
-    return {"epsilon": worst.value, "mechanism": worst.note}
+    guarantees: dict[str, float] = {}
+    for event in history.privacy:
+        guarantees[event.note] = max(guarantees.get(event.note, 0.0), event.value or 0.0)
+    best = min(guarantees, key=lambda note: guarantees[note])
+    return {"epsilon": guarantees[best], "mechanism": best, "guarantees": guarantees}
 
 
 def _faults(history: History) -> dict[str, Any]:

@@ -23,6 +23,8 @@ LAYERS = [
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
     {"study"},
+    {"comparison"},
+    {"livecommands"},
     {"cli"},
 ]
 HEAVY = {"mininet", "torch", "ray", "matplotlib"}
