@@ -6,10 +6,13 @@ the run folder; every table and report is a pure function of the plan and the ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+
+from emulator.network_settings import ControlName as ControlName
+from emulator.network_settings import NetworkSettings as NetworkSettings
 
 UP: Literal["up"] = "up"
 DOWN: Literal["down"] = "down"
@@ -50,6 +53,7 @@ class Link:
         queue_bytes: Buffer in front of the link; None where the profile gives none.
         tariff_usd_per_gb: Price of data in either direction; None where unknown.
         tx_j_per_byte: Radio energy of the sender per byte; None where unknown.
+        congestion_control: Of transfers that cross the link; None for the run's.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Link:
     queue_bytes: float | None = None
     tariff_usd_per_gb: float | None = None
     tx_j_per_byte: float | None = None
+    congestion_control: ControlName | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,11 @@ class Hop:
 
     link: str
     direction: Direction
+
+
+def way_back(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    """Return the same links in the other order and direction."""
+    return tuple(Hop(hop.link, DOWN if hop.direction == UP else UP) for hop in reversed(hops))
 
 
 @dataclass(frozen=True)
@@ -335,6 +345,7 @@ class Plan:
         flower: Protocol constants.
         assumptions: Figures that are estimates.
         timing: Set for a run without learning; the app is then not run.
+        network: How transfers are modelled.
     """
 
     scenario: str
@@ -350,6 +361,7 @@ class Plan:
     flower: FlowerSettings
     assumptions: tuple[Assumption, ...] = ()
     timing: TimingOnly | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:

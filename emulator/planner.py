@@ -103,6 +103,8 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     _check_streams(scenario, network, faults)
     outages, placed = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
+    if unshown := scenario.network.unshown([link.congestion_control for link in network.links]):
+        faults.add("network.model", unshown)
     timing = _with_recorded_calls(scenario, faults)
     trained = _trained_clients(scenario, network, faults)
     client_routes = {node.name: routes[node.name] for node in network.nodes if node.kind == "client"}
@@ -127,6 +129,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
         flower=scenario.flower,
         assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
         timing=timing,
+        network=scenario.network,
     )
 
 
@@ -277,6 +280,7 @@ def _link(
         queue_bytes=profile.queue_bytes,
         tariff_usd_per_gb=profile.tariff_usd_per_gb,
         tx_j_per_byte=profile.tx_j_per_byte,
+        congestion_control=profile.congestion_control,
     )
 
 

@@ -99,8 +99,10 @@ def _answer(query: Query) -> Callable[[Message, Context], Message]:
     """Return the ClientApp function that answers one kind of question."""
 
     def answer(message: Message, context: Context) -> Message:
-        config = parse_config(context.run_config)
-        return Message(content=query(context, message.content, config), reply_to=message)
+        content = query(context, message.content, parse_config(context.run_config))
+        if WORK_REPORT not in content:  # no work worth counting is a report too: without one the call would be timed
+            content[WORK_REPORT] = WorkReport().to_record()
+        return Message(content=content, reply_to=message)
 
     return answer
 

@@ -13,7 +13,7 @@ PACKAGES = ("emulator", "fedgen", "topologies")
 
 # Each layer may import from those before it, and from itself.
 LAYERS = [
-    {"units", "errors", "rng", "registry", "plan", "events", "interrupts", "datafiles"},
+    {"units", "errors", "rng", "registry", "network_settings", "plan", "events", "interrupts", "datafiles"},
     {"scenario"},
     {"topology"},
     {"models"},
