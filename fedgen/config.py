@@ -84,6 +84,12 @@ class AppConfig(PrivacySettings):
     training_learning_rate: float = key(
         "training.learning-rate", 0.002, "Step size of Adam.", exclusiveMinimum=0, maximum=1
     )
+    training_place: str = key(
+        "training.place",
+        "clients",
+        "Where training happens: at the clients (federated), or at the server, to which they send their raw signals.",
+        enum=["clients", "server"],
+    )
     threshold_quantile: float = key(
         "threshold.quantile",
         0.97,
@@ -157,6 +163,11 @@ def parse_config(run_config: Mapping[str, object]) -> AppConfig:
 def _unlikely(config: AppConfig) -> Iterator[tuple[str, str]]:
     """Yield (key, message) for settings that are allowed one by one and make no sense together."""
     yield from kinds.faults(config, min_replies=config.min_replies)
+    if config.training_place == "server" and config.privacy_kind != "none":
+        yield (
+            "training.place",
+            f"server with privacy.kind {config.privacy_kind!r}: raw signals leave the clinics; set one of them back",
+        )
 
 
 def check_together(run_config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from fedgen.errors import ConfigError
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
+from fedgen.strategies.central_training import CentralTraining
 from fedgen.strategies.continued import Continued, Evaluate
 from fedgen.work import WorkReport, add_notice, add_provenance, add_to_context
 
@@ -45,6 +46,8 @@ def build_strategy(config: AppConfig, context: Context, initial: ArrayRecord) ->
         "wait_limit_s": config.round_deadline_s,
         "seed": config.seed,
     }
+    if config.training_place == "server":
+        return CentralTraining(config, context, initial, **rules)
     kind = parse_kind(config.privacy_kind)
     return private_strategy(kind, config, context, initial, rules) if kind.is_private else TolerantFedAvg(**rules)
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"flower"},
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
+    {"study"},
     {"comparison"},
     {"livecommands"},
     {"cli"},
