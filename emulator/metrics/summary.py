@@ -91,7 +91,9 @@ def _accepted(closed: pd.DataFrame) -> int:
 def _bytes(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     rounds, links = tables["rounds"], tables["links"]
     per_round = rounds[rounds["is_closed"]]
+    both = per_round["bytes_down"].astype("float64") + per_round["bytes_up"].astype("float64")
     return {
+        "per_round": _number(both.mean()),
         "down_per_round": _number(per_round["bytes_down"].astype("float64").mean()),
         "up_per_round": _number(per_round["bytes_up"].astype("float64").mean()),
         "messages_delivered": int(tables["transfers"]["delivered_bytes"].fillna(0).sum()),
