@@ -313,13 +313,8 @@ class TimingOnly:
         if self.calls:
             return self.calls[min(round_number, len(self.calls)) - 1]
         return RecordedCall(
-            self.download_bytes,
-            self.download_objects,
-            self.upload_bytes,
-            self.upload_objects,
-            self.work,
-            self.memory_bytes,
-        )
+            self.download_bytes, self.download_objects, self.upload_bytes, self.upload_objects, self.work, self.memory_bytes
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)
