@@ -26,7 +26,7 @@ class NetworkSettings:
     model: ModelName = "auto"
     congestion_control: ControlName = "cubic"
     queue_bytes: float = 150_000.0
-    packet_budget: int = 1_000_000
+    packet_budget: int = 200_000
 
     def special_controls(self, of_links: Iterable[ControlName | None]) -> str:
         """Return the congestion controls that only packets show, of the run and its links, in words; empty for none."""

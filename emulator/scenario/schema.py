@@ -250,8 +250,8 @@ class NetworkBlock(Block):
         default="150 kB", description="Buffer in front of links that give none (`queue`).", examples=["64 kB"]
     )
     packet_budget: Count = Field(
-        default=1_000_000,
-        description="With `auto`: most packet events of a run, some 5 CPU seconds a million.",
+        default=200_000,
+        description="With `auto`: most packet events of a run, some 4 CPU seconds for the default.",
         examples=[10000000],
     )
 
