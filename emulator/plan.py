@@ -189,6 +189,25 @@ class PlacedFault:
 
 
 @dataclass(frozen=True)
+class Hostility:
+    """A client that works against the training from one round to another.
+
+    Attributes:
+        node: The client.
+        attack: What it does; see ``emulator.flower.tamper``.
+        strength: How strongly, in the attack's own measure.
+        from_round: First round, from 1.
+        to_round: Last round; None for the end of the run.
+    """
+
+    node: str
+    attack: str
+    strength: float
+    from_round: int = 1
+    to_round: int | None = None
+
+
+@dataclass(frozen=True)
 class Hop:
     """One link of a route and the direction in which it is crossed."""
 
@@ -293,6 +312,7 @@ class Plan:
         flower: Protocol constants.
         assumptions: Figures that are estimates.
         timing: Set for a run without learning; the app is then not run.
+        hostile: Clients that work against the training, sorted by name.
     """
 
     scenario: str
@@ -308,6 +328,7 @@ class Plan:
     flower: FlowerSettings
     assumptions: tuple[Assumption, ...] = ()
     timing: TimingOnly | None = None
+    hostile: tuple[Hostility, ...] = ()
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:

@@ -16,7 +16,7 @@ from emulator.models.failures.view import match
 from emulator.models.links import LINKS, LinkProfile, resolve_link
 from emulator.models.links.profile import apply_fields
 from emulator.models.links.timeline import draw_states
-from emulator.plan import AppPlan, Assumption, Hop, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream
+from emulator.plan import AppPlan, Assumption, Hop, Hostility, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream
 from emulator.registry import find_plugin, nearest
 from emulator.rng import Streams, derive_seed
 from emulator.scenario.model import PluginSpec, Scenario
@@ -99,7 +99,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     routes = find_routes(network.nodes, network.links)
     _check_clients(scenario, topology, network, routes=routes, faults=faults)
     _check_streams(scenario, network, faults)
-    outages, placed = _draw_failures(scenario, network, faults)
+    outages, placed, hostile = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
     client_routes = {node.name: routes[node.name] for node in network.nodes if node.kind == "client"}
     outages = close_outages(spread_to_links(outages, network.links, client_routes), scenario.clock.horizon_s)
@@ -113,6 +113,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
         routes=dict(sorted(routes.items())),
         outages=tuple(join_outages(outages)),
         placed=tuple(sorted(placed, key=lambda fault: (fault.round, fault.node, fault.phase, fault.action))),
+        hostile=tuple(sorted(hostile, key=lambda item: item.node)),
         app=AppPlan(
             path=str(scenario.app.path),
             run_config=dict(sorted(scenario.app.config.items())),
@@ -310,7 +311,9 @@ def _check_streams(scenario: Scenario, network: _Network, faults: _Faults) -> No
                 )
 
 
-def _draw_failures(scenario: Scenario, network: _Network, faults: _Faults) -> tuple[list[Outage], list[PlacedFault]]:
+def _draw_failures(
+    scenario: Scenario, network: _Network, faults: _Faults
+) -> tuple[list[Outage], list[PlacedFault], list[Hostility]]:
     view = View(
         nodes=network.nodes,
         links=network.links,
@@ -321,6 +324,7 @@ def _draw_failures(scenario: Scenario, network: _Network, faults: _Faults) -> tu
     )
     outages: list[Outage] = []
     placed: list[PlacedFault] = []
+    hostile: dict[str, Hostility] = {}
     seen: dict[str, int] = {}
     for spec in scenario.failures:
         number = seen[spec.kind] = seen.get(spec.kind, 0) + 1
@@ -328,12 +332,17 @@ def _draw_failures(scenario: Scenario, network: _Network, faults: _Faults) -> tu
         for fault in _draw(spec, view, streams, faults=faults):
             if isinstance(fault, Outage):
                 outages.append(fault)
-            else:
+            elif isinstance(fault, PlacedFault):
                 placed.append(fault)
-    return outages, placed
+            elif hostile.setdefault(fault.node, fault) is not fault:
+                faults.add(
+                    spec.key,
+                    f"{fault.node!r} is hostile already, with {hostile[fault.node].attack!r}; one attack a client",
+                )
+    return outages, placed, list(hostile.values())
 
 
-def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) -> list[Outage | PlacedFault]:
+def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) -> list[Outage | PlacedFault | Hostility]:
     with faults.at(f"{spec.key}.kind"):
         function = find_plugin(spec.kind, FAILURES, group="emulator.failures")
         with faults.at(spec.key, below=True):

@@ -39,6 +39,9 @@ def build_strategy(config: AppConfig, context: Context, initial: ArrayRecord) ->
         "round_interval_s": config.round_interval_s,
         "wait_limit_s": config.round_deadline_s,
         "seed": config.seed,
+        "rule": config.strategy_kind,
+        "hostile": config.strategy_hostile,
+        "length_bound": config.strategy_length_bound,
     }
     kind = parse_kind(config.privacy_kind)
     return private_strategy(kind, config, context, initial, rules) if kind.is_private else TolerantFedAvg(**rules)
