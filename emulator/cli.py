@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one thread per process: results must not depend on the host's cores
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own pool holds some 12 MB more
     command = _COMMANDS.get(arguments[0]) if arguments else None
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
@@ -62,7 +63,11 @@ def _run(arguments: list[str]) -> int:
     if options.check or options.show_config or options.plan:
         return _inspect(options)
     from emulator import runner
+    from emulator.registry import nearest
 
+    meant = nearest(options.scenario, list(_COMMANDS))
+    if meant and not Path(options.scenario).exists():
+        raise UsageError(f"{options.scenario!r} is neither a scenario file nor a command{meant}")
     return _with_progress(
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
@@ -202,10 +207,14 @@ def _topology(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="emulate topology", description="Draw a scenario's network.")
     parser.add_argument("scenario")
     parser.add_argument("--to", default="topology.svg", help="file to write, .svg or .png (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="the scenario's quick setting")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value; may be repeated"
+    )
     options = parser.parse_args(arguments)
     if Path(options.to).suffix not in (".svg", ".png"):
         raise UsageError(f"--to: got {options.to!r}; allowed: a name ending in .svg or .png")
-    _scenario, plan = plan_scenario(Path(options.scenario))
+    _scenario, plan = plan_scenario(Path(options.scenario), overrides=options.set, quick=options.quick)
     draw_topology(plan, Path(options.to))
     print(f"{len(plan.nodes)} nodes and {len(plan.links)} links drawn to {options.to}")
     return 0

@@ -223,11 +223,13 @@ class AppPlan:
         path: Folder with the app's ``pyproject.toml``.
         run_config: Flat Flower run config (dotted keys).
         rounds: Rounds the run is expected to take, for progress display; None where unknown.
+        fresh_process: Each ClientApp call gets a process of its own.
     """
 
     path: str
     run_config: Mapping[str, str | int | float | bool]
     rounds: int | None = None
+    fresh_process: bool = False
 
 
 @dataclass(frozen=True)

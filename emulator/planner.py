@@ -118,6 +118,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
             path=str(scenario.app.path),
             run_config=dict(sorted(scenario.app.config.items())),
             rounds=_rounds(scenario),
+            fresh_process=scenario.app.fresh_process,
         ),
         flower=scenario.flower,
         assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),

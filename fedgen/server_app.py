@@ -15,7 +15,7 @@ from fedgen.data.windows import PreparedPatient
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
-from fedgen.work import WorkReport, add_notice, add_to_context
+from fedgen.work import WorkReport, add_notice, add_provenance, add_to_context
 
 GLOBAL_MODEL = "global-model"
 EVALUATION = "evaluation-round-{}"
@@ -97,6 +97,7 @@ def main(grid: Grid, context: Context) -> None:
     used, source, notice = choose_source(config.data_source, config.data_otherwise, config.data_dir, config.seed)
     if notice is not None:
         add_notice(context, notice)
+    add_provenance(context, used, source.digest())
     initial = ArrayRecord(dict(task.new_model(config).state_dict()))
     strategy = build_strategy(config, context, initial)
     result = strategy.start(

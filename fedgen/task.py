@@ -3,7 +3,9 @@
 
 import hashlib
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedgen.config import AppConfig
+from fedgen.cores import usable_cores
 from fedgen.data import aami
 from fedgen.data.partition import patients_of_client
 from fedgen.data.sources import DataSource
@@ -165,6 +168,15 @@ def train_client(
     )
 
 
+def _errors_of(model: AnomalyModel, patients: list[PreparedPatient]) -> list[NDArray[np.float64]]:
+    """Return every patient's reconstruction errors, computed by a thread a core.
+
+    A patient is one piece of work and each thread computes alone, so the errors do not depend on how many there are.
+    """
+    with ThreadPoolExecutor(usable_cores(), initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        return list(threads.map(reconstruction_errors, repeat(model), patients))
+
+
 def evaluate(
     model: AnomalyModel, patients: list[PreparedPatient], threshold: float | None
 ) -> tuple[dict[str, float], WorkReport]:
@@ -179,7 +191,7 @@ def evaluate(
         Metrics, and the work of scoring. Keys: `loss` (mean error of normal beats), `threshold`,
         `svf.auroc` and so on over all patients, `patient.100.svf.auroc` and so on for each.
     """
-    errors = [reconstruction_errors(model, patient) for patient in patients]
+    errors = _errors_of(model, patients)
     scores = [anomaly_scores(error, patient.rhythm) for error, patient in zip(errors, patients, strict=True)]
     classes = np.concatenate([patient.classes for patient in patients])
     result = {"loss": float(np.mean(np.concatenate(errors)[classes == aami.N]))}

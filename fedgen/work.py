@@ -7,6 +7,7 @@ counts only, never measured time, so they are the same on every machine. Without
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import cast
 
@@ -87,3 +88,16 @@ def add_notice(context: Context, text: str) -> None:
     notices = context.state.config_records.get(NOTICES, ConfigRecord())
     notices[str(len(notices))] = text
     context.state[NOTICES] = notices
+
+
+def keep_file(context: Context, name: str, data: bytes) -> None:
+    """Leave a file in `context.state["kept-files"]`, in place of an earlier one of that name."""
+    kept = context.state.config_records.get(KEPT_FILES, ConfigRecord())
+    kept[name] = data
+    context.state[KEPT_FILES] = kept
+
+
+def add_provenance(context: Context, source: str, digest: str) -> None:
+    """Keep `provenance.json`: which data the run used, by name and by SHA-256."""
+    text = json.dumps({"data": source, "data-sha256": digest}, indent=2) + "\n"
+    keep_file(context, "provenance.json", text.encode())

@@ -1,20 +1,23 @@
 """A pool of forked worker processes that run ClientApp calls, and the journal that remembers them.
 
 Workers are forked from the process that has imported the app, so imports are paid once and memory is shared. The ServerApp
-runs in none of them. Results do not depend on the number of workers, unless an app carries state in module globals.
+runs in none of them. Results do not depend on the number of workers, unless an app carries state in module globals and has not
+asked for ``fresh_process``.
 """
 
 from __future__ import annotations
 
 import gc
+import heapq
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import sys
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -22,14 +25,17 @@ from typing import Any
 from emulator.flower import adapter
 from emulator.flower.journal import Journal
 from emulator.flower.logs import log_to_stderr
-from emulator.flower.worker import Job, Outcome, call
+from emulator.flower.worker import Job, Outcome, call, call_in_child
 from emulator.interrupts import raise_if_interrupted
 
 _FORK = multiprocessing.get_context("fork")
-PIPELINE = 2
-"""Jobs a worker may hold: one under way and one waiting, so that short calls follow each other without a pause."""
+STOCK_S = 0.1
+MOST_IN_STOCK = 64
+"""How much work, and how many jobs, a worker may hold. Short calls follow each other without a pause while the world is being
+computed; behind a long call a waiting job would only miss another worker that becomes free."""
 
-
+CORES_VARIABLE = "PYTHON_CPU_COUNT"
+"""How Python programs are told how many cores are theirs (``os.process_cpu_count`` reads it from 3.13 on)."""
 INTERRUPT_CHECK_S = 0.25
 """How often a wait for a worker looks whether the user has pressed Ctrl-C."""
 
@@ -43,22 +49,35 @@ class Executor:
         workers: Number of processes, at least 1.
         journal: Remembers finished calls, so that an interrupted run goes on without repeating them.
         log_path: Where the workers' standard output and error go.
+        fresh_process: Run each call in a process of its own, forked from the worker.
     """
 
     def __init__(
-        self, client_app: Any, run_config: Mapping[str, Any], *, workers: int, journal: Journal, log_path: Path
+        self,
+        client_app: Any,
+        run_config: Mapping[str, Any],
+        *,
+        workers: int,
+        journal: Journal,
+        log_path: Path,
+        fresh_process: bool = False,
     ) -> None:
         self._client_app = client_app
         self._run_config = run_config
         self._journal = journal
         self._log_path = log_path
+        self._call = call_in_child if fresh_process else call
         self._wanted_workers = workers
         self._workers: dict[Connection, Any] = {}
         self._running: dict[Connection, deque[Job]] = {}
         self._started: set[str] = set()
         self._retried: set[str] = set()
-        self._queue: OrderedDict[str, Job] = OrderedDict()
+        self._queue: dict[str, Job] = {}
+        self._order: list[tuple[float, int, str]] = []
+        self._queued = 0
         self._done: dict[str, Outcome] = {}
+        self._expected_s: dict[int, float] = {}
+        self._wanted_key = ""
         self.cpu_s = 0.0
         self.calls = 0
         for _ in range(workers):  # now, before the ServerApp runs: workers know nothing of what it does
@@ -72,14 +91,13 @@ class Executor:
         if remembered is not None:
             self._done[job.key] = remembered
             return
-        self._queue[job.key] = job
+        self._enqueue(job)
         self._pump()
 
     def result(self, job: Job) -> Outcome:
         """Return the outcome of ``job``, waiting for it; a job waited for goes to the head of the queue."""
         self.submit(job)
-        if job.key in self._queue:
-            self._queue.move_to_end(job.key, last=False)
+        self._wanted_key = job.key
         while job.key not in self._done:
             raise_if_interrupted()
             self._pump()
@@ -103,7 +121,7 @@ class Executor:
             connection = self._freest_worker()
             if connection is None:
                 return
-            _, job = self._queue.popitem(last=False)
+            job = self._next_job()
             self._started.add(job.key)
             self._running[connection].append(job)
             try:
@@ -111,16 +129,29 @@ class Executor:
             except OSError:  # the worker died while idle: it is buried and the job starts anew elsewhere
                 self._running[connection].pop()
                 self._started.discard(job.key)
-                self._queue[job.key] = job
-                self._queue.move_to_end(job.key, last=False)
+                self._enqueue(job)
                 self._remove(connection)
+
+    def _next_job(self) -> Job:
+        """Take the job to start next: the one waited for, else the longest, so that no long one is left for the end."""
+        key = self._wanted_key
+        while key not in self._queue:
+            key = heapq.heappop(self._order)[-1]
+        return self._queue.pop(key)
+
+    def _enqueue(self, job: Job) -> None:
+        self._queue[job.key] = job
+        self._queued += 1
+        heapq.heappush(self._order, (-self._expected_s.get(job.node_id, math.inf), self._queued, job.key))
 
     def _freest_worker(self) -> Connection | None:
         """Return a worker that can take a job, starting one where there are fewer than wanted; None where all are full."""
         if len(self._workers) < self._wanted_workers and all(self._running[c] for c in self._workers):
             return self._start_worker()
         connection = min(self._workers, key=lambda c: len(self._running[c]))
-        return connection if len(self._running[connection]) < PIPELINE else None
+        held = self._running[connection]
+        stock_s = sum(self._expected_s.get(job.node_id, math.inf) for job in held)
+        return connection if stock_s < STOCK_S and len(held) < MOST_IN_STOCK else None
 
     def _collect(self, *, block: bool) -> None:
         busy = [connection for connection, jobs in self._running.items() if jobs]
@@ -136,13 +167,13 @@ class Executor:
                 exit_code = self._remove(connection)
                 if exit_code < 0 and job.key not in self._retried:
                     self._retried.add(job.key)  # killed from outside, by the host's memory killer perhaps: once more
-                    self._queue[job.key] = job
-                    self._queue.move_to_end(job.key, last=False)
+                    self._enqueue(job)
                     continue
                 self._done[job.key] = _crashed(job, exit_code)
                 continue
             self._started.discard(job.key)
             self.cpu_s += outcome.cpu_s
+            self._expected_s[job.node_id] = outcome.cpu_s
             self.calls += 1
             self._journal.remember(job, outcome)
             self._done[job.key] = outcome
@@ -152,7 +183,7 @@ class Executor:
         ours, theirs = _FORK.Pipe()
         process = _FORK.Process(
             target=_worker_main,
-            args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path),
+            args=(theirs, [ours, *self._workers], self._client_app, self._run_config, self._log_path, self._call),
         )
         process.daemon = True
         process.start()
@@ -166,8 +197,7 @@ class Executor:
         process = self._workers.pop(connection)
         for waiting in reversed(self._running.pop(connection)):
             self._started.discard(waiting.key)
-            self._queue[waiting.key] = waiting
-            self._queue.move_to_end(waiting.key, last=False)
+            self._enqueue(waiting)
         process.join()
         connection.close()
         return int(process.exitcode or 0)
@@ -185,12 +215,18 @@ def _crashed(job: Job, exit_code: int) -> Outcome:
 
 
 def _worker_main(
-    connection: Connection, others: list[Connection], client_app: Any, run_config: Mapping[str, Any], log_path: Path
+    connection: Connection,
+    others: list[Connection],
+    client_app: Any,
+    run_config: Mapping[str, Any],
+    log_path: Path,
+    carry_out: Callable[[Any, Job, Mapping[str, Any]], Outcome],
 ) -> None:
     for other in others:  # inherited ends of other workers' pipes would keep those alive
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ[CORES_VARIABLE] = "1"  # one call, one core: the others belong to the other workers
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -201,7 +237,7 @@ def _worker_main(
     threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
     while True:
         job = jobs.get()
-        outcome = call(client_app, job, run_config)
+        outcome = carry_out(client_app, job, run_config)
         if outcome.error:
             sys.stderr.write(f"{job.key}:\n{outcome.error}\n")
         connection.send(outcome)

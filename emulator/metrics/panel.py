@@ -26,6 +26,8 @@ PART_NAMES: Final = {
 
 _BAR: Final = 24
 _METRICS_SHOWN: Final = 8
+MANY_ROUNDS: Final = 20
+"""Up to so many rounds the 95th percentile (the smallest value that 95 % do not exceed) is the longest round."""
 
 
 def summary_panel(summary: Mapping[str, Any]) -> RenderableType:
@@ -54,6 +56,9 @@ def _notices(summary: Mapping[str, Any]) -> list[RenderableType]:
     from rich.text import Text
 
     texts = list(summary["notices"])
+    rounds = summary["rounds"]
+    if rounds["closed"] and not rounds["accepted"]:
+        texts.insert(0, f"None of {rounds['closed']} rounds was accepted: the model is the one the run began with.")
     if summary["status"] != "finished":
         texts.insert(0, f"The run is {summary['status']}: all figures are of the part that was carried out.")
     if not texts:
@@ -82,7 +87,10 @@ def _key_figures(summary: Mapping[str, Any]) -> RenderableType:
     grid.add_row(
         "Rounds accepted", f"{rounds['accepted']}{planned}, in {format_duration(summary['virtual_duration_s'])}"
     )
-    grid.add_row("Round latency", f"{_time(rounds['latency_median_s'])} median, {_time(rounds['latency_p95_s'])} p95")
+    longest = f" (the longest of {rounds['closed']})" if 1 < rounds["closed"] <= MANY_ROUNDS else ""
+    grid.add_row(
+        "Round latency", f"{_time(rounds['latency_median_s'])} median, {_time(rounds['latency_p95_s'])} p95{longest}"
+    )
     grid.add_row("Participation", _participation(summary))
     grid.add_row("Data per round", f"{_size(sizes['down_per_round'])} down, {_size(sizes['up_per_round'])} up")
     streams = f", of which {format_bytes(sizes['links_streams'])} sensor streams" if sizes["links_streams"] else ""
@@ -153,7 +161,8 @@ def _breakdown(summary: Mapping[str, Any]) -> RenderableType:
 
 def _quality(summary: Mapping[str, Any]) -> RenderableType:
     quality = summary["quality"]
-    table = _table(("at end", "right"), ("best", "right"), ("in round", "right"), title="Model quality")
+    title = "Model quality (read the notice above)" if summary["notices"] else "Model quality"
+    table = _table(("at end", "right"), ("best", "right"), ("in round", "right"), title=title)
     shown = sorted(quality, key=metric_rank)[:_METRICS_SHOWN]
     for name in shown:
         found = quality[name]
@@ -180,8 +189,10 @@ def _faults(summary: Mapping[str, Any]) -> list[RenderableType]:
     faults, messages = summary["faults"], summary["messages"]
     causes = ", ".join(f"{count} {cause}" for cause, count in faults["jobs_lost_by_cause"].items())
     downs = ", ".join(f"{count} {cause}" for cause, count in faults["node_down_by_cause"].items())
+    failures = ", ".join(f"{count} {cause}" for cause, count in messages["failed_by_cause"].items())
+    failed = f"{messages['failed']} failed" + (f" ({failures})" if failures else "")
     lines = [
-        f"Messages   {messages['pushed']} pushed: {messages['replied']} answered, {messages['failed']} failed, "
+        f"Messages   {messages['pushed']} pushed: {messages['replied']} answered, {failed}, "
         f"{messages['late']} late, {messages['lost']} lost, {messages['open']} open",
         f"Devices    {faults['node_down']} times down" + (f" ({downs})" if downs else ""),
         f"Transfers  {faults['transfers_stalled']} stalled for {format_duration(faults['stalled_s'])}, "

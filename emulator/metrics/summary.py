@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -69,7 +70,7 @@ def _rounds(rounds: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "closed": len(closed),
         "accepted": _accepted(closed),
         "latency_median_s": _number(closed["latency_s"].median()),
-        "latency_p95_s": _number(closed["latency_s"].quantile(0.95)) if len(closed) else None,
+        "latency_p95_s": _number(closed["latency_s"].quantile(0.95, interpolation="higher")) if len(closed) else None,
         "latency_max_s": _number(closed["latency_s"].max()),
         "breakdown_mean_s": means,
         "breakdown_share": {part: float(closed[part].sum()) / total if total > 0 else None for part in PARTS},
@@ -171,9 +172,16 @@ def _counted(names: Any) -> dict[str, int]:
     return dict(sorted(Counter(name or "unknown cause" for name in names).items()))
 
 
-def _messages(history: History) -> dict[str, int]:
+def _messages(history: History) -> dict[str, Any]:
     count = Counter(message.fate for message in history.messages.values())
     return {
         "pushed": sum(count.values()),
         **{fate: count[fate] for fate in ("replied", "failed", "late", "lost", "open")},
+        "failed_by_cause": _counted(_cause(m.reason) for m in history.messages.values() if m.fate == "failed"),
     }
+
+
+def _cause(reason: str) -> str:
+    """Return the kind of a failure: of ``<class 'ValueError'>:<'no beats'>`` the name ``ValueError``, else the whole text."""
+    found = re.match(r"<class '(?:[\w.]*\.)?(\w+)'>", reason)
+    return found.group(1) if found else reason

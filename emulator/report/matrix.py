@@ -82,10 +82,15 @@ def _add_legend(drawing: Drawing, x: float, seen: set[str]) -> None:
 
 
 def patient_values(metrics: pd.DataFrame) -> tuple[list[str], list[str], dict[tuple[str, str], float]]:
-    """Return patients, metric names and the last value of each (``patient.<id>.<metric>`` rows of the server)."""
+    """Return patients, metric names and their values after the last round that has any.
+
+    A value that this round does not define (no beat was called abnormal, say) is missing, not taken from an earlier round.
+    """
     values: dict[tuple[str, str], float] = {}
-    for name, value in zip(metrics["name"], metrics["value"], strict=True):
-        if str(name).startswith(PATIENT_PREFIX) and value == value:
+    of_patients = metrics[metrics["name"].astype(str).str.startswith(PATIENT_PREFIX)]
+    last = of_patients[of_patients["t_s"] == of_patients["t_s"].max()]
+    for name, value in zip(last["name"], last["value"], strict=True):
+        if value == value:
             patient, _, metric = str(name)[len(PATIENT_PREFIX) :].partition(".")
             values[patient, metric or "value"] = float(value)
     patients = sorted({patient for patient, _ in values}, key=lambda name: (len(name), name))

@@ -15,10 +15,14 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True)
 class AppSpec:
-    """The Flower app: ``path`` is its project folder (absolute), ``config`` its flat run config (dotted keys)."""
+    """The Flower app: ``path`` is its project folder (absolute), ``config`` its flat run config (dotted keys).
+
+    ``fresh_process`` asks for a process of its own for every ClientApp call.
+    """
 
     path: Path
     config: Mapping[str, Scalar] = field(default_factory=dict)
+    fresh_process: bool = False
 
 
 @dataclass(frozen=True)

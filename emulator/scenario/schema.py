@@ -69,6 +69,11 @@ class AppBlock(Block):
         description="Flower run config, laid over the app's own defaults. Nested mappings are joined with dots.",
         examples=["{num-server-rounds: 10}"],
     )
+    fresh_process: Switch = Field(
+        default=False,
+        description="Start each ClientApp call in a process of its own, as a SuperNode does. Needed only by an app whose "
+        "replies depend on module globals that it changes; costs some milliseconds a call.",
+    )
 
 
 class TopologyBlock(PluginBlock):

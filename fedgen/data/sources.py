@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data sources by name, and the one decision which of them a run uses."""
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ class DataSource(Protocol):
         """Return one patient's beats."""
         ...
 
+    def digest(self) -> str:
+        """Return what names the data themselves, wherever they lie: 64 hexadecimal digits."""
+        ...
+
 
 @dataclass(frozen=True)
 class MitdbSource:
@@ -51,6 +56,11 @@ class MitdbSource:
         digest = mitdb.record_digest(patient, self.sums)
         return load_or_prepare(digest, lambda: prepare(mitdb.read_record(self.folder, patient, self.sums)))
 
+    def digest(self) -> str:
+        """Return the SHA-256 over the published sums of all records used."""
+        records = sorted(self.train_patients(1) + self.test_patients())
+        return hashlib.sha256("\n".join(mitdb.record_digest(r, self.sums) for r in records).encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class SimulatedSource:
@@ -70,6 +80,10 @@ class SimulatedSource:
         """Simulate and prepare a patient, or take it from the cache."""
         digest = f"simulated {simulated.SIMULATOR_VERSION} {self.seed} {patient}"
         return load_or_prepare(digest, lambda: prepare(simulated.simulate(self.seed, patient)))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the simulator's version and seed."""
+        return hashlib.sha256(f"simulated {simulated.SIMULATOR_VERSION} {self.seed}".encode()).hexdigest()
 
 
 def _open_mitdb(data_dir: str, seed: int) -> DataSource:
@@ -121,17 +135,17 @@ def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[
         Name of the source used, the source, and a notice for the user when it is not the wanted one.
 
     Raises:
-        DataError: The wanted data cannot be had and `otherwise` is `none`.
+        DataError: The wanted data cannot be had, and `otherwise` is `none` or a folder was named.
     """
     try:
         return name, open_source(name, data_dir, seed), None
     except DataError as error:
-        if otherwise == "none" or otherwise == name:
-            raise
+        if otherwise in ("none", name) or data_dir:
+            raise  # a folder that somebody has named is meant: other patients would not be what was asked for
         # The notice is the same on every machine; where was looked, and what failed, stands in the log.
         notice = (
-            f"Data: {otherwise} patients instead of {name}, whose records are not here and could not be downloaded. "
-            "Quality figures of this run say nothing about real patients."
+            f"Data: {otherwise} patients instead of {name}, whose records are not here and could not be downloaded (the log "
+            "says where was looked). Quality figures of this run say nothing about real patients."
         )
         logger.warning("%s %s", notice, error)
         return otherwise, open_source(otherwise, data_dir, seed), notice

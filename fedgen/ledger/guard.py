@@ -18,7 +18,7 @@ from fedgen.ledger.coordinator import Coordinator
 from fedgen.ledger.entries import LedgerError, arrays_digest, entry_from, form_digest
 from fedgen.privacy.frame import SEALED, Talk
 from fedgen.privacy.identity import PUBLIC_BYTES, SIGNATURE_BYTES, is_signed, new_identity
-from fedgen.work import APPENDED, KEPT_FILES, WorkReport, add_to_context
+from fedgen.work import APPENDED, WorkReport, add_to_context, keep_file
 
 JOIN, VOTE = "ledger_join", "ledger_vote"
 RECORD = "ledger"
@@ -166,7 +166,7 @@ class LedgerGuard:
             self.ledger.take_votes(self._keys[node], _votes(content.config_records.get(RECORD, ConfigRecord())))
         add_to_context(self._context, WorkReport(signatures=float(len(asked) + 1)))
         self._note_appended()
-        self._context.state[KEPT_FILES] = ConfigRecord({FILE: self.ledger.to_bytes()})
+        keep_file(self._context, FILE, self.ledger.to_bytes())
 
     def _note_appended(self) -> None:
         """Leave word of the entries since the last time, with their sizes."""

@@ -77,3 +77,27 @@ def test_polling_loop_without_sleep_still_moves_the_clock(run_plan, tmp_path):
     plan = make_plan("numpy_app", 2)
     outcome = run_plan(replace(plan, app=replace(plan.app, path=str(app), run_config={})))
     assert len(outcome.rows("reply_received")) == 2
+
+
+def test_busy_wait_on_the_clock_lets_time_pass(run_plan, tmp_path):
+    app = tmp_path / "spinning_app"
+    (app / "spinning_app").mkdir(parents=True)
+    (app / "pyproject.toml").write_text(
+        '[tool.flwr.app.components]\nserverapp = "spinning_app.both:server"\nclientapp = "spinning_app.both:client"\n'
+    )
+    (app / "spinning_app" / "__init__.py").write_text("")
+    (app / "spinning_app" / "both.py").write_text(
+        "import time\n"
+        "from flwr.clientapp import ClientApp\n"
+        "from flwr.serverapp import ServerApp\n"
+        "client, server = ClientApp(), ServerApp()\n"
+        "@server.main()\n"
+        "def main(grid, context):\n"
+        "    until = time.time() + 60\n"
+        "    while time.time() < until:\n"
+        "        pass\n"
+        "    grid.get_node_ids()\n"
+    )
+    plan = make_plan("numpy_app", 2)
+    outcome = run_plan(replace(plan, app=replace(plan.app, path=str(app), run_config={})))
+    assert outcome.rows("run_finished")[0].t_s == pytest.approx(60.0, abs=1.0)

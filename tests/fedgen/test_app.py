@@ -153,11 +153,22 @@ def test_simulated_patients_step_in_loudly(
     run: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("fedgen.data.physionet.DATABASE_URL", "http://127.0.0.1:9/")
-    context, _ = run({"data.source": "mitdb", "data.otherwise": "simulated", "data.dir": str(tmp_path)})
+    monkeypatch.delenv("FEDGEN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    context, _ = run({"data.source": "mitdb", "data.otherwise": "simulated"})
     notice = context.state["notices"]["0"]
     assert notice.startswith("Data: simulated patients instead of mitdb, whose records are not here")
     assert notice in caplog.text
     assert "patient.test-0000.svf.auroc" in context.state["evaluation-round-2"]
+    assert b'"data": "simulated"' in context.state["kept-files"]["provenance.json"]
+
+
+def test_named_folder_without_records_is_an_error_whatever_else_is_allowed(
+    run: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedgen.data.physionet.DATABASE_URL", "http://127.0.0.1:9/")
+    with pytest.raises(DataError, match=r"was not found in"):
+        run({"data.source": "mitdb", "data.otherwise": "simulated", "data.dir": str(tmp_path)})
 
 
 def test_client_evaluation(make_contexts: Any, grid_class: Any) -> None:

@@ -40,7 +40,15 @@ def test_figures(summary):
     assert rounds["participation_mean"] == pytest.approx((1 + 0.5 + 0) / 3)
     assert summary["bytes"]["down_per_round"] == 2000
     assert summary["bytes"]["up_per_round"] == pytest.approx((1800 + 900 + 300) / 3)
-    assert summary["messages"] == {"pushed": 6, "replied": 3, "failed": 0, "late": 1, "lost": 2, "open": 0}
+    assert summary["messages"] == {
+        "pushed": 6,
+        "replied": 3,
+        "failed": 0,
+        "late": 1,
+        "lost": 2,
+        "open": 0,
+        "failed_by_cause": {},
+    }
 
 
 def test_energy_counts_the_unknown(summary):

@@ -28,6 +28,9 @@ from emulator.interrupts import raise_if_interrupted
 
 CALL_S = 0.001
 """One request from the ServerApp to the SuperLink on the same machine (estimate)."""
+BUSY_READINGS = 100_000
+BUSY_STEP_S = 0.01
+"""So many readings of the clock with no Grid call between them are a busy wait; from then on each takes so long."""
 STANDSTILL_S = 21600.0
 STANDSTILL_CALLS = 200_000
 """Asking for so long (virtual time), or so often, in a world where nothing is to happen any more is waiting in vain."""
@@ -49,6 +52,7 @@ class VirtualGrid(Grid):
         self._deliveries: dict[str, Delivery] = {}
         self._idle_calls = 0
         self._idle_from_s = 0.0
+        self._readings = 0
         self.failure: EmulatorError | None = None
         self.on_push: Callable[[int, Message], None] = lambda _round, _message: None
 
@@ -104,7 +108,14 @@ class VirtualGrid(Grid):
     # -- the clock of the ServerApp's thread ----------------------------------------------------------------------
 
     def now_s(self) -> float:
-        """Virtual seconds, for ``time.time`` and its kin."""
+        """Virtual seconds, for ``time.time`` and its kin.
+
+        A ServerApp that does nothing but read the clock, over and over, waits for it: then every reading lets time pass.
+        """
+        self._readings += 1
+        if self._readings > BUSY_READINGS:
+            self.sleep(BUSY_STEP_S)
+            self._readings = BUSY_READINGS
         return self._world.now_s
 
     def sleep(self, seconds: float) -> None:
@@ -125,6 +136,7 @@ class VirtualGrid(Grid):
         if self.failure is not None:
             raise self.failure
         raise_if_interrupted()
+        self._readings = 0
         with real_time_inside():
             try:
                 self._server_work.settle()

@@ -77,10 +77,10 @@ class Recorder:
             self._save(round_number - 1, records[0])
 
     def _save(self, round_number: int, arrays: ArrayRecord) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         data = {name: np.require(array.numpy(), requirements="C") for name, array in arrays.items()}
-        save_file(data, self._path(round_number), metadata={"round": str(round_number)})
+        self._path(round_number).write_bytes(save(data, metadata={"round": str(round_number)}))
 
     def _path(self, round_number: int) -> Path:
         return self._weights / f"round-{round_number:03d}.safetensors"

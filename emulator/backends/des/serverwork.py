@@ -1,8 +1,8 @@
 """What the ServerApp computes between two Grid calls, as seconds on the server's profile.
 
 An app that reports work leaves a ConfigRecord ``work-report`` in its ``Context.state``; aggregation is added here, one
-``array_elements`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its thread
-are measured on the host, scaled to the server's profile, and kept for reruns.
+``array_elements`` for each number in the replies it was handed. For an app that reports none, the CPU seconds of its process
+are measured on the host (all its threads), scaled to the server's profile, and kept for reruns.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ServerWork:
         self._elements = 0
         self._has_replies = False
         self._calls = 0
-        self._cpu_mark_s = time.thread_time()
+        self._cpu_mark_s = time.process_time()
         self._last_packed: tuple[int, bytes, ObjectSizes] | None = None
         self.cpu_s = 0.0
 
@@ -59,11 +59,11 @@ class ServerWork:
     def restart(self) -> None:
         """The ServerApp goes on: measure from here."""
         self._last_packed = None
-        self._cpu_mark_s = time.thread_time()
+        self._cpu_mark_s = time.process_time()
 
     def settle(self) -> None:
         """Let the work since ``restart`` pass on the server, and pass on the app's notices."""
-        cpu_s = time.thread_time() - self._cpu_mark_s
+        cpu_s = time.process_time() - self._cpu_mark_s
         self.cpu_s += cpu_s
         self._calls += 1
         self._take_notices()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
+import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
-
-import numpy as np
 
 from emulator.backends.des.calls import GivenCalls, RealCalls
 from emulator.backends.des.grid import VirtualGrid
@@ -23,10 +23,11 @@ from emulator.events import EventLog
 from emulator.flower import adapter, clock
 from emulator.flower.appinfo import read_app_info
 from emulator.flower.audit import keep_files
-from emulator.flower.executor import Executor
+from emulator.flower.executor import CORES_VARIABLE, Executor
 from emulator.flower.journal import Journal
 from emulator.flower.logs import app_output_to
 from emulator.flower.observe import observed_strategies
+from emulator.flower.worker import prepare_process
 from emulator.plan import Plan
 from emulator.rng import derive_seed
 
@@ -42,6 +43,20 @@ class Session(Protocol):
 
     def close(self, status: Status) -> HostCost:
         """Close the log with ``status`` and free everything; returns what the run cost this machine."""
+
+
+@contextmanager
+def entitled_to(cores: int) -> Iterator[None]:
+    """Tell the ServerApp how many cores it may keep busy, in Python's own variable; while it computes, workers are idle."""
+    before = os.environ.get(CORES_VARIABLE)
+    os.environ[CORES_VARIABLE] = str(cores)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CORES_VARIABLE]
+        else:
+            os.environ[CORES_VARIABLE] = before
 
 
 def _close_log(world: World, rounds: Rounds, status: Status) -> None:
@@ -83,11 +98,13 @@ class AppSession:
         self._server_app = adapter.load_component(app_dir, "serverapp")
         client_app = adapter.load_component(app_dir, "clientapp")
         self._folder = options.folder
+        self._workers = options.workers
         info = read_app_info(app_dir)
         self._journal = Journal(options.folder / "journal.bin")
         measurements = load_measurements(options.folder, options.measured_in or options.folder)
         self._executor = Executor(
             client_app, plan.app.run_config, workers=options.workers, journal=self._journal,
+            fresh_process=plan.app.fresh_process,
             log_path=options.folder / "clientapp.log",
         )  # fmt: skip
         self._world = World(plan, log, RealCalls(plan, self._executor), measurements, info.bundle_bytes)
@@ -102,10 +119,13 @@ class AppSession:
 
     def serve(self) -> None:
         """Run the ServerApp to its end."""
-        random.seed(self._seed)
-        np.random.seed(self._seed % 2**32)
+        prepare_process(self._seed)
         adapter.set_identity(adapter.SERVER_NODE_ID)
-        with app_output_to(self._folder / "serverapp.log"), observed_strategies(self._recorder):
+        with (
+            entitled_to(self._workers),
+            app_output_to(self._folder / "serverapp.log"),
+            observed_strategies(self._recorder),
+        ):
             self._work.restart()
             try:
                 with clock.virtual_time(self._grid):
