@@ -12,9 +12,8 @@ from flwr.clientapp import ClientApp
 from fedgen import task
 from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import open_source
-from fedgen.data.windows import PreparedPatient
 from fedgen.errors import DataError
-from fedgen.privacy.client import protected_training
+from fedgen.privacy.client import Share, protected_training
 from fedgen.privacy.frame import Call, Query
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.registry import QUERIES
@@ -28,15 +27,14 @@ PREPARED = "prepared"
 app = ClientApp()
 
 
-def _own_patients(message: Message, context: Context, config: AppConfig) -> tuple[int, list[PreparedPatient]]:
-    """Return this client's number and patients, from the data source that the server decided on."""
+def _own_share(message: Message, context: Context, config: AppConfig) -> Share:
+    """Return which part of the data this client has, from the source that the server decided on."""
     for key in ("partition-id", "num-partitions"):
         if key not in context.node_config:
             raise DataError(f"the node configuration lacks {key}, which says which patients this client has")
     partition, partitions = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     used = str(message.content.config_records["config"].get(SOURCE_USED, config.data_source))
-    source = open_source(used, config.data_dir, config.seed)
-    return partition, task.client_patients(source, config, partition, partitions)
+    return Share(open_source(used, config.data_dir, config.seed), partition, partitions)
 
 
 def _counted_once(context: Context, work: WorkReport) -> WorkReport:
@@ -56,21 +54,20 @@ def train(message: Message, context: Context) -> Message:
         normal scores) and `work-report`; under a privacy mechanism what `fedgen.privacy.client` says instead.
     """
     config = parse_config(context.run_config)
-    partition, patients = _own_patients(message, context, config)
+    share = _own_share(message, context, config)
     server_round = cast(int, message.content.config_records["config"]["server-round"])
     patients = poisoned(patients, context.node_config, server_round)
     kind = parse_kind(config.privacy_kind)
     if kind.is_private:
-        seed = task.derived_seed("contribution", config.seed, partition, server_round)
-        call = Call(context, config, server_round, seed)
-        content, work = protected_training(call, message, patients, kind, partition=partition)
+        seed = task.derived_seed("contribution", config.seed, share.partition, server_round)
+        content, work = protected_training(Call(context, config, server_round, seed), message, share, kind)
         content[WORK_REPORT] = _counted_once(context, work).to_record()
         return Message(content=content, reply_to=message)
     result = task.train_client(
         OrderedDict(message.content.array_records["arrays"].to_torch_state_dict()),
-        patients,
+        task.client_patients(share.source, config, share.partition, share.partitions),
         config,
-        partition=partition,
+        partition=share.partition,
         server_round=server_round,
     )
     content = RecordDict(
@@ -108,7 +105,8 @@ def evaluate(message: Message, context: Context) -> Message:
         A reply with `metrics` (`num-examples`, `loss`) and `work-report`.
     """
     config = parse_config(context.run_config)
-    _, patients = _own_patients(message, context, config)
+    share = _own_share(message, context, config)
+    patients = task.client_patients(share.source, config, share.partition, share.partitions)
     model = task.new_model(config)
     model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
     measured, work = task.evaluate(model, patients, None)

@@ -23,6 +23,8 @@ from fedgen.evaluation.scores import SCORING_BATCH, anomaly_scores, reconstructi
 from fedgen.evaluation.thresholds import histogram
 from fedgen.models import AnomalyModel, BeatBatch, batch_of, build_model, concatenate
 from fedgen.models.macs import macs_per_beat, scoring_memory_bytes, training_memory_bytes
+from fedgen.privacy.kinds import parse_kind
+from fedgen.privacy.model_form import private_form
 from fedgen.work import WorkReport
 
 StateDict = OrderedDict[str, Tensor]
@@ -54,13 +56,18 @@ def derived_seed(*parts: object) -> int:
 
 
 def new_model(config: AppConfig) -> AnomalyModel:
-    """Return the model of a run with its initial weights, which follow from the run's seed."""
-    return build_model(
+    """Return the model of a run with its initial weights, which follow from the run's seed.
+
+    Raises:
+        ConfigError: The model cannot be trained under the run's privacy mechanisms.
+    """
+    model = build_model(
         config.model_kind,
         latent=config.model_latent,
         beta=config.model_beta,
         seed=derived_seed("initial weights", config.seed),
     )
+    return private_form(model) if "dp-example" in parse_kind(config.privacy_kind) else model
 
 
 def choose_beats(patient: PreparedPatient, limit: int) -> PreparedPatient:

@@ -98,9 +98,8 @@ def _key_figures(summary: Mapping[str, Any]) -> RenderableType:
     grid.add_row("Data cost", cost_text(cost))
     grid.add_row("Energy", energy_text(summary["energy"]))
     if summary["privacy"]:
-        grid.add_row(
-            "Privacy spent", f"epsilon {summary['privacy']['epsilon']:.3g} ({summary['privacy']['mechanism']})"
-        )
+        for words, epsilon in summary["privacy"]["guarantees"].items():
+            grid.add_row("Privacy spent", f"epsilon {epsilon:.3g} ({words})")
     if summary["ledger"]["entries"]:
         grid.add_row("Ledger", f"{summary['ledger']['entries']} entries, {format_bytes(summary['ledger']['bytes'])}")
     grid.add_row("Assumptions", f"{len(summary['assumptions'])} figures are estimates (listed in report.html)")

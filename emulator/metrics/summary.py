@@ -147,10 +147,14 @@ def _quality(metrics: pd.DataFrame, plan: Plan) -> dict[str, Any]:
 
 
 def _privacy(history: History) -> dict[str, Any] | None:
+    """Return each guarantee's largest epsilon, and the smallest of these: guarantees stand side by side, they never add up."""
     if not history.privacy:
         return None
-    worst = max(history.privacy, key=lambda event: event.value or 0.0)
-    return {"epsilon": worst.value, "mechanism": worst.note}
+    guarantees: dict[str, float] = {}
+    for event in history.privacy:
+        guarantees[event.note] = max(guarantees.get(event.note, 0.0), event.value or 0.0)
+    best = min(guarantees, key=lambda note: guarantees[note])
+    return {"epsilon": guarantees[best], "mechanism": best, "guarantees": guarantees}
 
 
 def _faults(history: History) -> dict[str, Any]:

@@ -169,9 +169,8 @@ def key_figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found.append(("Data cost", known, remark))
     found += _quality_cards(summary["quality"])
     if summary["privacy"]:
-        found.append(
-            ("Privacy spent", f"ε = {summary['privacy']['epsilon']:.3g}", str(summary["privacy"]["mechanism"]))
-        )
+        guarantees = summary["privacy"]["guarantees"]
+        found += [("Privacy spent", f"ε = {epsilon:.3g}", words) for words, epsilon in guarantees.items()]
     return found
 
 

@@ -113,8 +113,8 @@ def _load_check(folder: Path, named: object) -> Callable[[Mapping[str, Scalar]],
     sys.path.insert(0, str(folder.resolve()))
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{named!r} cannot be imported: {error}") from None
+    except Exception as error:  # whatever an app raises at import is the app's fault, and is told as such
+        raise ValueError(f"{named!r} cannot be imported: {type(error).__name__}: {error}") from None
     finally:
         sys.path.pop(0)
     return cast(Callable[[Mapping[str, Scalar]], Sequence[tuple[str, str]]], found)

@@ -30,7 +30,14 @@ def scoring_batches(patients: list[PreparedPatient]) -> int:
     return sum(-(-len(patient.classes) // SCORING_BATCH) for patient in patients)
 
 
-def anomaly_scores(errors: NDArray[np.float64], rhythm: NDArray[np.float32]) -> NDArray[np.float64]:
+def usual_error(errors: NDArray[np.float64]) -> float:
+    """Return the median of one patient's first 300 errors, in order of time."""
+    return float(np.median(np.maximum(errors, SMALLEST_ERROR)[:CALIBRATION_BEATS]))
+
+
+def anomaly_scores(
+    errors: NDArray[np.float64], rhythm: NDArray[np.float32], usual: float | None = None
+) -> NDArray[np.float64]:
     """Turn one patient's errors and rhythm into scores that can be compared between patients.
 
     score = log(e / m) + 5 max(0, -log(RR / U)) + 2 max(0, log(RR+ / U))
@@ -45,12 +52,13 @@ def anomaly_scores(errors: NDArray[np.float64], rhythm: NDArray[np.float32]) -> 
     Args:
         errors: Errors of one patient's beats in order of time, shape [beats].
         rhythm: Rhythm features of the same beats, shape [beats, 3].
+        usual: m, if it is known from other beats of the patient.
 
     Returns:
         Shape [beats], no unit; a usual beat is near 0.
     """
     safe = np.maximum(errors, SMALLEST_ERROR)
-    usual = float(np.median(safe[:CALIBRATION_BEATS]))
+    usual = usual_error(errors) if usual is None else usual
     before, after = rhythm[:, 0].astype(np.float64), rhythm[:, 1].astype(np.float64)
     prematurity = PREMATURITY_WEIGHT * np.maximum(0.0, -before)
     return np.log(safe / usual) + prematurity + PAUSE_WEIGHT * np.maximum(0.0, after)

@@ -53,8 +53,12 @@ class AnomalyModel(nn.Module, ABC):
     """A model of normal beats that is trained on a loss and explains beats with an error."""
 
     @abstractmethod
+    def losses(self, batch: BeatBatch, generator: torch.Generator) -> Tensor:
+        """Return the training loss of each beat, shape [n]; draws only from `generator`."""
+
     def loss(self, batch: BeatBatch, generator: torch.Generator) -> Tensor:
-        """Return the mean training loss of a batch, a scalar; draws only from `generator`."""
+        """Return the mean training loss of a batch, a scalar."""
+        return self.losses(batch, generator).mean()
 
     @abstractmethod
     def errors(self, batch: BeatBatch) -> Tensor:

@@ -117,14 +117,14 @@ class ConvVae(AnomalyModel):
             code = mean + noise * torch.exp(0.5 * log_variance)
         return Explanation(*self.decode(code, batch.templates), mean, log_variance)
 
-    def loss(self, batch: BeatBatch, generator: torch.Generator) -> Tensor:
-        """Return the mean of the loss per beat (see the class), a scalar in nat."""
+    def losses(self, batch: BeatBatch, generator: torch.Generator) -> Tensor:
+        """Return the loss of each beat (see the class), shape [n], in nat."""
         seen = self.forward(batch, generator)
         beat = (batch.beats - seen.beats).square().sum(dim=1) / (2.0 * BEAT_NOISE**2)
         rhythm = (batch.rhythm - seen.rhythm).square().sum(dim=1) / (2.0 * RHYTHM_NOISE**2)
         variance = seen.latent_log_variance.exp()
         divergence = 0.5 * (variance + seen.latent_mean.square() - 1.0 - seen.latent_log_variance).sum(dim=1)
-        return (beat + rhythm + self.beta * divergence).mean()
+        return beat + rhythm + self.beta * divergence
 
     def errors(self, batch: BeatBatch) -> Tensor:
         """Return the mean squared error of each beat, decoded from the mean code, shape [n].

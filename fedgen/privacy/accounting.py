@@ -14,10 +14,36 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 Rdp = NDArray[np.float64]
-ORDERS: tuple[float, ...] = (*(1 + x / 10.0 for x in range(1, 100)), *range(11, 64), 80, 96, 128, 192, 256, 512, 1024)
-LARGEST_NOISE = 1e6
+ORDERS: tuple[float, ...] = (
+    1.25,
+    1.5,
+    1.75,
+    2,
+    2.25,
+    2.5,
+    2.75,
+    3,
+    3.5,
+    4,
+    4.25,
+    4.5,
+    4.75,
+    5.5,
+    6.5,
+    *range(5, 64),
+    80,
+    96,
+    128,
+    192,
+    256,
+    512,
+    1024,
+)
+"""Whole orders are quick; the broken ones serve large epsilons."""
+LARGEST_LOG_NOISE = 14.0
 CALIBRATION_TOLERANCE = 1e-3
 
 
@@ -99,15 +125,22 @@ def calibrate(epsilon: float, delta: float, rdp_at: Callable[[float], Rdp]) -> f
     Raises:
         ValueError: Not even very much noise is enough.
     """
-    low, high = 0.0, 1.0
-    while epsilon_of(rdp_at(high), delta) > epsilon:
-        low, high = high, 2 * high
-        if high > LARGEST_NOISE:
+
+    def excess(log_noise: float) -> float:
+        spent = epsilon_of(rdp_at(math.exp(log_noise)), delta)
+        return math.log(min(max(spent, 1e-12), 1e12) / epsilon)
+
+    low = high = 0.0
+    while excess(high) > 0:
+        low, high = high, high + 1.0
+        if high > LARGEST_LOG_NOISE:
             raise ValueError(f"no noise keeps epsilon {epsilon:g} at delta {delta:g}")
-    while high - low > CALIBRATION_TOLERANCE * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if epsilon_of(rdp_at(middle), delta) > epsilon else (low, middle)
-    return high
+    while low == high or excess(low) <= 0:
+        low, high = low - 1.0, low
+    found = float(brentq(excess, low, high, xtol=CALIBRATION_TOLERANCE / 2))
+    while excess(found) > 0:
+        found += CALIBRATION_TOLERANCE / 2
+    return math.exp(found)
 
 
 def pld_epsilon(releases: Iterable[Release], delta: float) -> float:

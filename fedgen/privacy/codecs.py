@@ -11,7 +11,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord
 from numpy.typing import NDArray
 
-from fedgen.privacy.frame import Call, Sum
+from fedgen.privacy.frame import Call, Guarantee, Sum
 from fedgen.privacy.vectors import TAIL, Layout, Vector
 
 RANGES = "ranges"
@@ -26,6 +26,12 @@ class Codec(Protocol):
 
     largest: int
     """No number of a contribution is larger in size; 0 where contributions are floats."""
+    always_steps: bool
+    """A round is decoded also when nobody contributed: its noise is part of what is accounted for."""
+
+    def begin(self, connected: int) -> bool:
+        """A round with so many clients connected begins; return whether it may be released."""
+        ...
 
     def brief(self) -> ConfigRecord:
         """Return what the clients must know for this round."""
@@ -39,8 +45,26 @@ class Codec(Protocol):
         """Return the mean contribution; called on the server, once per accepted round."""
         ...
 
+    def guarantee(self) -> Guarantee | None:
+        """Return what has been released about clients so far; None where nothing protects them."""
+        ...
 
-class FloatCodec:
+
+class Unaccounted:
+    """Part of a codec that adds no noise: every round may be released, and nothing is guaranteed."""
+
+    always_steps = False
+
+    def begin(self, connected: int) -> bool:
+        """Return yes."""
+        return True
+
+    def guarantee(self) -> Guarantee | None:
+        """Return nothing."""
+        return None
+
+
+class FloatCodec(Unaccounted):
     """Contributions as they are."""
 
     largest = 0
@@ -59,7 +83,7 @@ class FloatCodec:
         return mean
 
 
-class QuantisedCodec:
+class QuantisedCodec(Unaccounted):
     """Whole numbers of a few bits, rounded at random so that they are right on average, with error feedback.
 
     A value v of a part with range r becomes q = clip(v / r, -1, 1) (2^(bits-1) - 1), rounded up with the chance of its

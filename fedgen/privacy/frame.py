@@ -38,7 +38,10 @@ BRIEF = "brief-{}"
 SEALED = "sealed"
 """ArrayRecord in a reply: the contribution as its carrier sends it."""
 SPENT = "privacy-spent"
-"""ConfigRecord in a reply: epsilon by guarantee (`Guarantee.words`); in the ServerApp's `context.state`: the same."""
+"""ConfigRecord in a reply under dp-example: the client's account and delta. In the ServerApp's `context.state`: epsilon so far by
+`Guarantee.words`."""
+REFUSED = "refused"
+"""ConfigRecord in a reply instead of a contribution: the `reason` why the client takes no part any more."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Guarantee:
     Attributes:
         unit: What it protects: `example` or `client`.
         epsilon: Epsilon so far; never falls.
-        delta: Its delta.
+        delta: Its delta; 0 stands for 1 / (10 n), with n the examples of each clinic.
     """
 
     unit: str
@@ -58,7 +61,7 @@ class Guarantee:
     @property
     def words(self) -> str:
         """What the guarantee is about, as logs and reports name it; the same in every round."""
-        return f"one {self.unit}, delta {self.delta:.3g}"
+        return f"one {self.unit}, delta {f'{self.delta:.3g}' if self.delta else '1/(10 n)'}"
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ from flwr.app import ConfigRecord, Context, RecordDict
 from flwr.common.logger import log
 
 from fedgen.config import AppConfig
-from fedgen.privacy import key_wrap
-from fedgen.privacy.bfv import new_key
+from fedgen.privacy import bfv, ckks, key_wrap
 from fedgen.privacy.frame import Talk
 
 KEYS = "he-keys"
@@ -167,7 +166,7 @@ def answer_deal(context: Context, content: RecordDict, config: AppConfig) -> Rec
     epoch, keys = cast(int, request["epoch"]), _keys(context)
     name = f"epoch-{epoch}"
     if request["is-new"] and name not in keys:
-        keys[name] = new_key()
+        keys[name] = ckks.new_key() if config.privacy_he_scheme == "ckks" else bfv.new_key()
         context.state[KEYS] = keys
     if name not in keys:
         raise ValueError(f"this node holds no key of epoch {epoch}")

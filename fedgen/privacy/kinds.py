@@ -30,9 +30,6 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Mechanisms by the name of a preset."""
 
-MISSING: frozenset[str] = frozenset({"dp-example", "dp-client"})
-"""Mechanisms that are described and not yet in this version."""
-
 EXCLUSIVE: dict[frozenset[str], str] = {
     frozenset(
         {"he", "secagg"}
@@ -107,8 +104,6 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
     except ValueError as error:
         yield "privacy.kind", f"{settings.privacy_kind!r}: {error}"
         return
-    if missing := sorted(kind.mechanisms & MISSING):
-        yield "privacy.kind", f"{settings.privacy_kind!r}: {', '.join(missing)} is not part of this version"
     for name, parse, text in (
         ("privacy.ledger.admit", parse_admit, settings.privacy_ledger_admit),
         ("privacy.ledger.revoke", parse_revoke, settings.privacy_ledger_revoke),
@@ -121,6 +116,21 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
         yield (
             "min-replies",
             f"{min_replies} with {kind.carrier}: the sum of one update is that update; set it to 2 or more",
+        )
+    if settings.privacy_he_scheme == "ckks" and "dp-client" in kind and kind.carrier == "he":
+        yield (
+            "privacy.he.scheme",
+            "'ckks' with dp-client: noise in shares needs exact sums of whole numbers; use bfv",
+        )
+    if "dp-client" in kind and kind.carrier != "plain" and settings.privacy_bits < 16:
+        yield (
+            "privacy.bits",
+            f"{settings.privacy_bits} with dp-client under {kind.carrier}: the noise in whole numbers needs 16; set it to 16",
+        )
+    if settings.privacy_client_sampling == "poisson" and "dp-client" in kind and kind.carrier != "plain":
+        yield (
+            "privacy.client.sampling",
+            f"'poisson' with {kind.carrier}: its least number of contributions would tell how many were drawn; use 'all'",
         )
     if settings.privacy_client_sampling == "poisson" and "dp-client" not in kind:
         yield (

@@ -11,6 +11,7 @@ from fedgen.ledger import stamps
 from fedgen.ledger.access import parse_access
 from fedgen.ledger.guard import LedgerGuard
 from fedgen.privacy import he, he_keys, plain
+from fedgen.privacy.client_level import CentralNoiseCodec, SkellamCodec
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Carrier, Guard, Query, Seal, Stamp
 from fedgen.privacy.kinds import Kind
@@ -50,10 +51,11 @@ def _secagg(config: AppConfig, largest: int) -> Carrier:
 
 CARRIERS: dict[str, CarrierHalves] = {
     "he": CarrierHalves(he.BfvCarrier, he.seal, is_exact=True),
+    "he-ckks": CarrierHalves(he.CkksCarrier, he.seal_floats, is_exact=False),
     "plain": CarrierHalves(lambda config, largest: plain.PlainCarrier(), plain.seal, is_exact=False),
     "secagg": CarrierHalves(_secagg, answers.seal, is_exact=True),
 }
-"""Carriers by `Kind.carrier`."""
+"""Carriers by `Kind.carrier`, and another scheme of one."""
 
 
 def _ledger(config: AppConfig, context: Context) -> Guard:
@@ -75,8 +77,17 @@ QUERIES: dict[str, Query] = {
 """What a client answers besides training, by action: a message of type `query.<action>`."""
 
 
+def carrier_of(kind: Kind, config: AppConfig) -> CarrierHalves:
+    """Return the carrier that the mechanisms and the settings ask for."""
+    is_other = kind.carrier == "he" and config.privacy_he_scheme == "ckks"
+    return CARRIERS["he-ckks" if is_other else kind.carrier]
+
+
 def make_codec(kind: Kind, config: AppConfig, layout: Layout) -> Codec:
     """Return the codec that fits the mechanisms; the same on the server and on every client."""
-    if CARRIERS[kind.carrier].is_exact:
+    is_exact = carrier_of(kind, config).is_exact
+    if "dp-client" in kind:
+        return SkellamCodec(config, layout) if is_exact else CentralNoiseCodec(config)
+    if is_exact:
         return QuantisedCodec(layout, bits=config.privacy_bits, first_range=config.privacy_first_range)
     return FloatCodec()

@@ -3,14 +3,17 @@
 
 from typing import Any
 
-from flwr.app import ArrayRecord, Context
+from flwr.app import ArrayRecord, ConfigRecord, Context
 
 from fedgen.config import AppConfig
+from fedgen.privacy.frame import SPENT, Guarantee
 from fedgen.privacy.kinds import Kind
-from fedgen.privacy.registry import CARRIERS, GUARDS, make_codec
+from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
+from fedgen.privacy.spent import ExampleSpent
+from fedgen.privacy.statements import statements
 from fedgen.privacy.vectors import layout_of
 from fedgen.strategies.private_fedavg import PrivateFedAvg
-from fedgen.work import WorkReport, add_to_context
+from fedgen.work import WorkReport, add_notice, add_to_context
 
 
 def private_strategy(
@@ -30,12 +33,22 @@ def private_strategy(
     def report_work(work: WorkReport) -> None:
         add_to_context(context, work)
 
+    def report_spent(guarantees: list[Guarantee]) -> None:
+        if guarantees:
+            context.state[SPENT] = ConfigRecord({each.words: each.epsilon for each in guarantees})
+
+    for text in statements(kind, config):
+        add_notice(context, text)
     return PrivateFedAvg(
         carrier_name=kind.carrier,
-        carrier=CARRIERS[kind.carrier].server(config, codec.largest),
+        carrier=carrier_of(kind, config).server(config, codec.largest),
         codec=codec,
         guards=[guard.server(config, context) for name, guard in GUARDS.items() if name in kind],
         report_work=report_work,
+        report_spent=report_spent,
+        example_spent=ExampleSpent(config.privacy_example_delta) if "dp-example" in kind else None,
+        sampling=config.privacy_client_sampling,
+        public_threshold=config.privacy_public_threshold if "dp-client" in kind else None,
         answer_wait_s=config.privacy_answer_wait_s,
         **rules,
     )

@@ -25,6 +25,12 @@ class PrivacySettings:
         "Largest value of an update that the first round can carry under he and secagg; later rounds follow the model's moves.",
         exclusiveMinimum=0,
     )
+    privacy_he_scheme: str = key(
+        "privacy.he.scheme",
+        "bfv",
+        "Encryption of he: bfv (whole numbers, exact sums, few bytes) or ckks (floats, nearly right sums, 4.6 times the bytes).",
+        enum=["bfv", "ckks"],
+    )
     privacy_he_authority: int = key(
         "privacy.he.authority",
         -1,
@@ -48,9 +54,10 @@ class PrivacySettings:
     )
     privacy_example_noise: float = key(
         "privacy.example.noise",
-        0.0,
-        "Noise of dp-example as a multiple of the clip; 0: the least that keeps the budget over all rounds.",
-        minimum=0,
+        -1.0,
+        "Noise of dp-example as a multiple of the clip; -1: the least that keeps the budget over all rounds; 0: none, and no "
+        "guarantee.",
+        minimum=-1,
     )
     privacy_example_delta: float = key(
         "privacy.example.delta", 0.0, "Delta of dp-example; 0: 1 / (10 n) with n the clinic's examples.", minimum=0
@@ -63,9 +70,10 @@ class PrivacySettings:
     )
     privacy_client_noise: float = key(
         "privacy.client.noise",
-        0.0,
-        "Noise of dp-client as a multiple of the clip; 0: the least that keeps the budget over all rounds.",
-        minimum=0,
+        -1.0,
+        "Noise of dp-client as a multiple of the clip; -1: the least that keeps the budget over all rounds; 0: none, and no "
+        "guarantee.",
+        minimum=-1,
     )
     privacy_client_delta: float = key(
         "privacy.client.delta", 0.0, "Delta of dp-client; 0: 1 / (10 n) with n clients.", minimum=0

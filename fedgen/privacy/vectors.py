@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from fedgen.errors import ConfigError
 from fedgen.evaluation.thresholds import BIN_EDGES
@@ -107,20 +108,25 @@ def read_array(record: ArrayRecord, name: str, dtype: np.dtype[Any]) -> NDArray[
 
 
 def shares_below(counts: NDArray[np.float64]) -> Vector:
-    """Return the share of counts in each bin and those before it, held to 0..1; zeros where nothing was counted."""
+    """Return the share of counts in each bin and those before it; zeros where nothing was counted."""
     total = float(counts.sum())
-    return np.clip(np.cumsum(counts) / total, 0.0, 1.0) if total > 0 else np.zeros(len(counts))
+    return np.cumsum(counts) / total if total > 0 else np.zeros(len(counts))
+
+
+def shares_of_noisy(counts: NDArray[np.float64], total: int) -> Vector:
+    """Return the same from noisy counts of a known number: what they add up to too much is taken off evenly."""
+    return np.cumsum(counts + (total - counts.sum()) / len(counts)) / total
 
 
 def quantile_of_shares(shares: Vector, quantile: float) -> float | None:
     """Return the score below which a share of the scores lies, from noisy shares; None where they say nothing.
 
-    The shares are made to rise first (running maximum), and within a bin scores are taken as spread evenly.
+    The nearest shares that never fall take their place (least squares); within a bin scores are taken as spread evenly.
     """
-    rising = np.concatenate([[0.0], np.maximum.accumulate(np.clip(shares, 0.0, None))])
+    rising = np.concatenate([[0.0], np.clip(isotonic_regression(shares).x, 0.0, 1.0)])
     if rising[-1] <= 0.0:
         return None
-    target = quantile * min(1.0, rising[-1])
+    target = quantile * rising[-1]
     last = int(np.searchsorted(rising, target, side="left"))
     if last == 0:
         return float(BIN_EDGES[0])

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Federated averaging of protected contributions: the server sees their sum, or less."""
 
+import random
 from collections.abc import Callable, Iterable
 from logging import INFO, WARNING
 from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.app.typing import MetricRecordValues
 from flwr.common.logger import log
 from flwr.serverapp import Grid
 
 from fedgen.privacy.codecs import Codec
-from fedgen.privacy.frame import BRIEF, CONFIG, SEALED, Carrier, Guarantee, Guard, Sum, Talk
+from fedgen.privacy.frame import BRIEF, CONFIG, REFUSED, SEALED, SPENT, Carrier, Guarantee, Guard, Sum, Talk
+from fedgen.privacy.spent import ExampleSpent
 from fedgen.privacy.vectors import TAIL, Layout, layout_of, moved, quantile_of_shares
 from fedgen.strategies.tolerant_fedavg import TolerantFedAvg
 from fedgen.work import WorkReport
@@ -20,10 +23,8 @@ from fedgen.work import WorkReport
 class PrivateFedAvg(TolerantFedAvg):
     """TolerantFedAvg on protected contributions: every client has the same weight, and its own is never looked at.
 
-    A round that the carrier cannot open, or with fewer contributions than `min_replies`, keeps model and threshold.
-
-    Attributes:
-        guarantees: What has been released so far, by `Guarantee.words`; epsilon never falls.
+    A round that the carrier cannot open, or with fewer contributions than `min_replies`, keeps model and threshold. A client
+    that refuses, because its budget is spent, is not asked again; when the clients' common budget is spent, nobody is.
     """
 
     def __init__(
@@ -34,6 +35,10 @@ class PrivateFedAvg(TolerantFedAvg):
         codec: Codec,
         guards: list[Guard],
         report_work: Callable[[WorkReport], None],
+        report_spent: Callable[[list[Guarantee]], None],
+        example_spent: ExampleSpent | None,
+        sampling: str,
+        public_threshold: float | None,
         answer_wait_s: float,
         **rules: Any,
     ) -> None:
@@ -45,6 +50,10 @@ class PrivateFedAvg(TolerantFedAvg):
             codec: Turns the sum into the mean.
             guards: Watch over the run, in this order.
             report_work: Told what the mechanisms did on the server.
+            report_spent: Told after each round what has been released so far.
+            example_spent: Collects the clinics' accounts; None where they have none.
+            sampling: `all`: a share of the nodes; `poisson`: each node with that chance, from a secret draw.
+            public_threshold: Threshold where no statistics of scores leave a client; else None.
             answer_wait_s: Longest wait for the answers to a mechanism's question.
             rules: See `TolerantFedAvg`.
         """
@@ -55,8 +64,14 @@ class PrivateFedAvg(TolerantFedAvg):
         self.guards = guards
         self.report_work = report_work
         self.answer_wait_s = answer_wait_s
-        self.guarantees: dict[str, Guarantee] = {}
+        self.report_spent = report_spent
+        self.example_spent = example_spent
+        self.sampling = sampling
+        self.public_threshold = public_threshold
+        self.threshold = public_threshold
         self._talk: Talk | None = None
+        self._may_release = True
+        self._refused: set[int] = set()
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -74,6 +89,17 @@ class PrivateFedAvg(TolerantFedAvg):
             log(WARNING, "configure_train: %d of %d nodes cannot take part", asked - len(nodes), asked)
         config["server-round"] = server_round
         return [self._message(arrays, config, node, server_round) for node in nodes]
+
+    def _sample(self, server_round: int, nodes: list[int]) -> list[int]:
+        """Return the nodes that train; nobody when the clients' budget is spent."""
+        self._may_release = self.codec.begin(len(nodes))
+        if not self._may_release:
+            log(WARNING, "Round %d: the clients' privacy budget is spent, nobody is asked", server_round)
+            return []
+        willing = [node for node in nodes if node not in self._refused]
+        if self.sampling == "poisson":
+            return [node for node in willing if random.random() < self.fraction_train]
+        return super()._sample(server_round, willing)
 
     def _message(self, arrays: ArrayRecord, config: ConfigRecord, node: int, server_round: int) -> Message:
         content = RecordDict({self.arrayrecord_key: arrays, CONFIG: config})
@@ -102,11 +128,13 @@ class PrivateFedAvg(TolerantFedAvg):
         for guard in self.guards:
             counted = guard.inspect(self._talk, contents)
             contents = {node: contents[node] for node in counted}
+        self._note_refusals(contents)
         total = self._total(contents, layout_of(self._sent))
         model = None if total is None else self._moved(total)
         for guard in self.guards:
             guard.conclude(self._talk, model)
         self.report_work(self.carrier.work())
+        self._report_spent(contents)
         summary: dict[str, MetricRecordValues] = {
             "round.replies": float(len(total.nodes)) if total is not None else 0.0,
             "round.accepted": float(total is not None),
@@ -116,6 +144,21 @@ class PrivateFedAvg(TolerantFedAvg):
         self.latest_round = summary
         return model, MetricRecord(summary)
 
+    def _note_refusals(self, contents: dict[int, RecordDict]) -> None:
+        for node, content in contents.items():
+            if REFUSED in content.config_records:
+                self._refused.add(node)
+                log(WARNING, "node %d takes no part any more: %s", node, content.config_records[REFUSED].get("reason"))
+
+    def _report_spent(self, contents: dict[int, RecordDict]) -> None:
+        guarantees = [self.codec.guarantee()]
+        if self.example_spent is not None:
+            records = [
+                content.config_records[SPENT] for content in contents.values() if SPENT in content.config_records
+            ]
+            guarantees.append(self.example_spent.see(records))
+        self.report_spent([guarantee for guarantee in guarantees if guarantee is not None])
+
     def _total(self, contents: dict[int, RecordDict], layout: Layout) -> Sum | None:
         """Return the sum of the contributions, or None where there are too few or they cannot be opened."""
         assert self._talk is not None
@@ -123,16 +166,19 @@ class PrivateFedAvg(TolerantFedAvg):
             node: content.array_records[SEALED] for node, content in contents.items() if SEALED in content.array_records
         }
         total = None
-        if len(sealed) >= self.min_replies:
+        if len(sealed) >= self.min_replies or (sealed and self.codec.always_steps):
             total = self.carrier.total(self._talk, sealed, layout.length)
         found = len(sealed) if total is None else len(total.nodes)
         log(INFO, "aggregate_train: %d of %d contributions, at least %d wanted", found, len(contents), self.min_replies)
+        if self.codec.always_steps and self._may_release:
+            return total or Sum(np.zeros(layout.length), ())
         return total if total is not None and found >= self.min_replies else None
 
     def _moved(self, total: Sum) -> ArrayRecord:
         """Return the model moved by the mean contribution; renews the threshold."""
         assert self._sent is not None
         mean = self.codec.decode(total)
-        threshold = quantile_of_shares(mean[-TAIL:], self.threshold_quantile)
-        self.threshold = self.threshold if threshold is None else threshold
+        if self.public_threshold is None:
+            threshold = quantile_of_shares(mean[-TAIL:], self.threshold_quantile)
+            self.threshold = self.threshold if threshold is None else threshold
         return moved(self._sent, mean[:-TAIL])

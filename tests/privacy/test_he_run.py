@@ -200,3 +200,28 @@ def test_secrets_stay_in_the_clients_state(run: Any, caplog: pytest.LogCaptureFi
     assert repr(seeds[0])[2:-1] not in told
     assert seeds[0].hex() not in told
     assert parse_config(HE | {"min-replies": 2}).privacy_kind == "he"
+
+
+def test_ckks_is_nearly_the_mean_of_floats(run: Any) -> None:
+    nearly, grid = run({**HE, "privacy.he.scheme": "ckks", "num-server-rounds": 1})
+    plain, _ = run(
+        {"privacy.kind": "dp-client", "privacy.client.noise": 0.0, "privacy.client.clip": 1e6, "num-server-rounds": 1}
+    )
+    for name, values in weights(plain).items():
+        np.testing.assert_allclose(weights(nearly)[name], values, atol=3e-4)
+    sealed = [reply.content["sealed"][he.CIPHERTEXTS] for reply in grid.replies if "sealed" in reply.content]
+    assert {array.shape for array in sealed} == {(31 * 36_864,)}
+    assert actions(grid).count("query.he_open") == 1
+
+
+def test_ckks_of_a_broken_sender_harms_nobody_else(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = registry.CARRIERS["he-ckks"]
+
+    def seal(call: Any, values: Any, brief: Any) -> Sealed:
+        if call.context.node_id == 101:
+            return Sealed(ArrayRecord({he.CIPHERTEXTS: Array(np.full(31 * 36_864, 7, np.uint8))}))
+        return honest.seal(call, values, brief)
+
+    monkeypatch.setitem(registry.CARRIERS, "he-ckks", registry.CarrierHalves(honest.server, seal, is_exact=False))
+    context, _ = run({**HE, "privacy.he.scheme": "ckks", "num-server-rounds": 1})
+    assert context.state["evaluation-round-1"]["round.replies"] == 3.0

@@ -49,3 +49,17 @@ def test_a_sum_of_one_is_refused() -> None:
 
 def test_sampling_that_nobody_accounts_for_is_refused() -> None:
     assert [key for key, _ in check_together({"privacy.client.sampling": "poisson"})] == ["privacy.client.sampling"]
+
+
+def test_noise_in_shares_needs_exact_sums_of_16_bits() -> None:
+    keys = [key for key, _ in check_together({"privacy.kind": "dp-client+he", "min-replies": 2, "privacy.bits": 8})]
+    assert keys == ["privacy.bits"]
+    changes = {"privacy.kind": "dp-client+he", "min-replies": 2, "privacy.bits": 16, "privacy.he.scheme": "ckks"}
+    assert [key for key, _ in check_together(changes)] == ["privacy.he.scheme"]
+    changes = {
+        "privacy.kind": "dp-client+he",
+        "min-replies": 2,
+        "privacy.bits": 16,
+        "privacy.client.sampling": "poisson",
+    }
+    assert [key for key, _ in check_together(changes)] == ["privacy.client.sampling"]

@@ -92,7 +92,7 @@ def test_faults_notices_privacy_ledger(summary):
     assert faults["jobs_lost_by_cause"] == {"out of memory": 1, "power cut": 1}
     assert (faults["transfers_lost"], faults["transfers_stalled"], faults["stalled_s"]) == (1, 1, 10)
     assert summary["notices"] == ["simulated data <b>was</b> used"]
-    assert summary["privacy"] == {"epsilon": 1.5, "mechanism": "DP-SGD"}
+    assert summary["privacy"] == {"epsilon": 1.5, "mechanism": "DP-SGD", "guarantees": {"DP-SGD": 1.5}}
     assert summary["ledger"] == {"entries": 1, "bytes": 128}
     assert summary["assumptions"][0]["subject"] == "unknown_board"
 
