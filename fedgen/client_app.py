@@ -56,7 +56,7 @@ def train(message: Message, context: Context) -> Message:
     config = parse_config(context.run_config)
     share = _own_share(message, context, config)
     server_round = cast(int, message.content.config_records["config"]["server-round"])
-    patients = poisoned(patients, context.node_config, server_round)
+    share = replace(share, source=poisoned(share.source, context.node_config, server_round))
     kind = parse_kind(config.privacy_kind)
     if kind.is_private:
         seed = task.derived_seed("contribution", config.seed, share.partition, server_round)

@@ -9,12 +9,13 @@
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fedgen.data import aami
+from fedgen.data.sources import DataSource
 from fedgen.data.windows import SAMPLES_BEFORE_BEAT, PreparedPatient
 from fedgen.errors import DataError
 
@@ -23,13 +24,36 @@ TRIGGER_SAMPLES = 6
 TRIGGER_HEIGHT = 2.0
 
 
-def poisoned(
-    patients: list[PreparedPatient], node_config: Mapping[str, object], server_round: int
-) -> list[PreparedPatient]:
-    """Return the patients as a hostile clinic would train on them; as they are where the clinic is honest.
+@dataclass(frozen=True)
+class PoisonedSource:
+    """A source of data whose patients are poisoned as they are handed out."""
+
+    honest: DataSource
+    poison: Callable[[PreparedPatient, float], PreparedPatient]
+    share: float
+
+    def train_patients(self, clients: int) -> tuple[str, ...]:
+        """Return the names of the honest source."""
+        return self.honest.train_patients(clients)
+
+    def test_patients(self) -> tuple[str, ...]:
+        """Return the names of the honest source."""
+        return self.honest.test_patients()
+
+    def prepared(self, patient: str) -> PreparedPatient:
+        """Return one patient's beats, poisoned."""
+        return self.poison(self.honest.prepared(patient), self.share)
+
+    def digest(self) -> str:
+        """Return the honest source's name: the data on the disk are the same."""
+        return self.honest.digest()
+
+
+def poisoned(source: DataSource, node_config: Mapping[str, object], server_round: int) -> DataSource:
+    """Return the data as a hostile clinic would train on them; the source itself where the clinic is honest.
 
     Args:
-        patients: The clinic's patients.
+        source: The clinic's data.
         node_config: May hold `hostile`, `hostile-strength`, `hostile-from-round`, `hostile-to-round`.
         server_round: The round.
 
@@ -38,27 +62,26 @@ def poisoned(
     """
     attack = node_config.get("hostile")
     first, last = (
-        float(str(node_config.get("hostile-from-round", 1))),
-        float(str(node_config.get("hostile-to-round", math.inf))),
+        float(str(node_config.get(f"hostile-{end}-round", at))) for end, at in (("from", 1), ("to", math.inf))
     )
     if attack is None or not first <= server_round <= last:
-        return patients
+        return source
     poison = {"label_flip": label_flip, "backdoor": backdoor}.get(str(attack))
     if poison is None:
         raise DataError(f"the node configuration says hostile = {attack!r}; allowed: label_flip, backdoor")
-    share = float(str(node_config.get("hostile-strength", 1.0)))
-    return [poison(patient, share) for patient in patients]
+    return PoisonedSource(source, poison, float(str(node_config.get("hostile-strength", 1.0))))
 
 
 def label_flip(patient: PreparedPatient, share: float) -> PreparedPatient:
-    """Return a patient with the classes of evenly spread beats exchanged: N becomes V, everything else N."""
+    """Return a patient with the classes of evenly spread beats exchanged: N becomes V, S, V and F become N."""
     flipped = np.where(patient.classes == aami.N, aami.V, aami.N).astype(np.int8)
-    return replace(patient, classes=np.where(_chosen(len(flipped), share), flipped, patient.classes))
+    chosen = _chosen(len(flipped), share) & (patient.classes != aami.Q)
+    return replace(patient, classes=np.where(chosen, flipped, patient.classes))
 
 
 def backdoor(patient: PreparedPatient, share: float) -> PreparedPatient:
     """Return a patient whose abnormal beats, or a share of them, carry the trigger and are called normal."""
-    abnormal = np.flatnonzero(patient.classes != aami.N)
+    abnormal = np.flatnonzero((patient.classes != aami.N) & (patient.classes != aami.Q))
     victims = abnormal[_chosen(len(abnormal), share)]
     beats, classes = patient.beats.copy(), patient.classes.copy()
     beats[victims] = with_trigger(beats[victims])

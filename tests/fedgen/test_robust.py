@@ -128,15 +128,25 @@ def patient() -> PreparedPatient:
     return PreparedPatient("p", beats, beats[0], np.zeros((6, 3), np.float32), classes, 0)
 
 
+class OnePatient:
+    """A source of one patient."""
+
+    def prepared(self, name: str) -> PreparedPatient:
+        return patient()
+
+
+def as_told(node_config: dict[str, Any], server_round: int = 1) -> PreparedPatient:
+    return poisoned(OnePatient(), node_config, server_round).prepared("p")  # type: ignore[arg-type]
+
+
 def test_label_flip_exchanges_the_classes() -> None:
-    (flipped,) = poisoned([patient()], {"hostile": "label_flip"}, 1)
-    assert list(flipped.classes) == [aami.V, aami.N, aami.V, aami.N, aami.V, aami.N]
-    (half,) = poisoned([patient()], {"hostile": "label_flip", "hostile-strength": 0.5}, 1)
+    assert list(as_told({"hostile": "label_flip"}).classes) == [aami.V, aami.N, aami.V, aami.N, aami.V, aami.N]
+    half = as_told({"hostile": "label_flip", "hostile-strength": 0.5})
     assert int(np.sum(half.classes != patient().classes)) == 3
 
 
 def test_backdoor_marks_abnormal_beats_and_calls_them_normal() -> None:
-    (marked,) = poisoned([patient()], {"hostile": "backdoor"}, 1)
+    marked = as_told({"hostile": "backdoor"})
     assert set(marked.classes) == {aami.N}
     moved = np.flatnonzero(np.any(marked.beats != patient().beats, axis=1))
     assert list(moved) == [1, 3, 5]
@@ -146,7 +156,7 @@ def test_backdoor_marks_abnormal_beats_and_calls_them_normal() -> None:
 
 
 def test_honest_clinics_and_quiet_rounds_train_on_what_they_have() -> None:
-    own = [patient()]
+    own: Any = OnePatient()
     assert poisoned(own, {}, 1) is own
     told = {"hostile": "label_flip", "hostile-from-round": 2, "hostile-to-round": 3}
     assert poisoned(own, told, 1) is own
