@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from emulator import livecommands
 from emulator.errors import EmulatorError, ScenarioError, UsageError
 
 EXIT_INTERRUPTED = 130
@@ -25,9 +27,13 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
        emulate profiles [NAME]       list device and link profiles with their sources
+       emulate calibrate             measure this machine and write a device profile
+       emulate compare LIVE VIRTUAL  how far two runs are apart, round by round; or compare SCENARIO: runs both
+       emulate doctor                say what this machine can do for a live run, and what to install
+       emulate cleanup RUN           end what a live run that was cut off has left behind
 
 exit codes: 0 done, 2 scenario or usage, 3 backend unavailable, 4 run failed,
-            5 comparison outside tolerance or failed audit, 130 interrupted
+            5 comparison outside tolerance, failed audit or live run INVALID, 130 interrupted
 """
 
 
@@ -71,7 +77,8 @@ def _run(arguments: list[str]) -> int:
     return _with_progress(
         lambda **hooks: runner.run(
             options.scenario, overrides=options.set, quick=options.quick, seed=options.seed, backend=options.backend,
-            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report, **hooks,
+            out=options.out, run_name=options.run, workers=options.workers, with_report=not options.no_report,
+            live=livecommands.live_options(options), **hooks,
         )
     )  # fmt: skip
 
@@ -232,6 +239,52 @@ def _profiles(arguments: list[str]) -> int:
     return 0
 
 
+def _calibrate(arguments: list[str]) -> int:
+    from emulator.compute.calibrate import calibrate
+    from emulator.models.devices import device_table
+    from emulator.models.facts import write_profile_file
+
+    classes = sorted({facts["klass"].value for facts in device_table().values()})
+    parser = argparse.ArgumentParser(
+        prog="emulate calibrate",
+        description="Measure what work costs on this machine (about a minute, best with nothing else running) and write a "
+        "device profile. A scenario uses it by 'devices: {my_pi: {file: my_pi.csv, idle: 2.7 W, busy: 5.7 W}}'.",
+    )
+    parser.add_argument("--out", default="calibrated.csv", help="file to write (default: %(default)s)")
+    parser.add_argument("--class", dest="klass", default="gateway", choices=classes, help="class of the device")
+    parser.add_argument("--app", metavar="DIR", help="Flower app whose imports a ClientApp process pays for")
+    parser.add_argument("--threads", type=_positive, help="threads that PyTorch trains with (default: all cores)")
+    options = parser.parse_args(arguments)
+    path, console = Path(options.out), Console()
+    imports = {"statement": _loading(Path(options.app))} if options.app else {}
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--out: got {options.out!r}; there is no folder {str(path.parent)!r}; make it, or give another file"
+        )
+    facts = calibrate(
+        path.stem, options.klass, threads=options.threads or os.cpu_count() or 1, **imports,
+        on_stage=lambda text: console.print(f"{text} ...", style="dim"),
+    )  # fmt: skip
+    write_profile_file(path, facts)
+    for fact in facts:
+        print(f"{fact.quantity:36s} {fact.value:>14s} {fact.unit}")
+    print(f"written to {path}")
+    return 0
+
+
+def _loading(app: Path) -> str:
+    """Return Python that loads the ClientApp of ``app``; it is loaded here first, so that what is wrong with it is told once."""
+    from emulator.flower.adapter import load_component
+
+    if not (app / "pyproject.toml").is_file():
+        raise UsageError(f"--app: got {str(app)!r}; there is no pyproject.toml in it; give the folder of a Flower app")
+    load_component(app.resolve(), "clientapp")
+    return (
+        "from pathlib import Path; from emulator.flower.adapter import load_component; "
+        f"load_component(Path({str(app.resolve())!r}), 'clientapp')"
+    )
+
+
 def _run_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emulate",
@@ -240,7 +293,7 @@ def _run_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", help="scenario file, for example scenarios/rural_clinic.yaml")
-    parser.add_argument("--backend", default="des", help="des (virtual time, the default)")
+    parser.add_argument("--backend", default="des", help="des (virtual time, the default) or mininet (live)")
     parser.add_argument("--seed", type=int, help="replaces the scenario's seed")
     parser.add_argument("--run", help="name of the run folder (default: the next number)")
     parser.add_argument("--out", default="results", help="parent of run folders (default: %(default)s)")
@@ -252,6 +305,7 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="check the scenario and stop")
     parser.add_argument("--show-config", action="store_true", help="print the resolved scenario and stop")
     parser.add_argument("--plan", action="store_true", help="print the plan as JSON and stop")
+    livecommands.add_options(parser)
     _add_host_options(parser)
     return parser
 
@@ -268,6 +322,12 @@ def _positive(text: str) -> int:
     return number
 
 
+def _tell(command: Callable[[list[str], Callable[[Any], None]], int], arguments: list[str]) -> int:
+    """Run a command that says what it has to say through a function."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    return command(arguments, console.print)
+
+
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "report": _report,
@@ -275,6 +335,8 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,
+    "calibrate": _calibrate,
+    **{name: partial(_tell, command) for name, command in livecommands.COMMANDS.items()},
 }
 
 __all__ = ["ScenarioError", "main"]

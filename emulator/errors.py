@@ -71,3 +71,9 @@ class ComparisonFailed(EmulatorError):
     """Two runs differ by more than the stated tolerance."""
 
     exit_code = 5
+
+
+class Unfaithful(EmulatorError):
+    """A live run whose figures say more about the machine than about the emulated network."""
+
+    exit_code = 5

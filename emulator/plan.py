@@ -223,12 +223,14 @@ class AppPlan:
         path: Folder with the app's ``pyproject.toml``.
         run_config: Flat Flower run config (dotted keys).
         rounds: Rounds the run is expected to take, for progress display; None where unknown.
+        trained: Clients that train for real, the others standing in with their sizes and work; empty where all train.
         fresh_process: Each ClientApp call gets a process of its own.
     """
 
     path: str
     run_config: Mapping[str, str | int | float | bool]
     rounds: int | None = None
+    trained: tuple[str, ...] = ()
     fresh_process: bool = False
 
 
@@ -260,6 +262,29 @@ class FlowerSettings:
 
 
 @dataclass(frozen=True)
+class RecordedCall:
+    """One training call of a real client: what it received, sent and did.
+
+    Attributes:
+        download_bytes: Serialised message to the client.
+        download_objects: Objects in which it travelled.
+        upload_bytes: Serialised reply.
+        upload_objects: Objects in which it travelled.
+        work: Units of work it reported; None where the app reports none.
+        memory_bytes: Peak memory, without the process itself.
+        cpu_s: CPU seconds on the host, for an app that reports no work.
+    """
+
+    download_bytes: float
+    download_objects: int
+    upload_bytes: float
+    upload_objects: int
+    work: Mapping[str, float] | None
+    memory_bytes: float
+    cpu_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class TimingOnly:
     """Rounds without learning: what a message weighs and what a call costs.
 
@@ -273,6 +298,7 @@ class TimingOnly:
         upload_objects: Objects in which it travels.
         work: Units of work of one call.
         memory_bytes: Peak memory of one call, without the process itself.
+        calls: Recorded calls instead of the figures above, the first for the first round; the last serves all further rounds.
     """
 
     rounds: int
@@ -284,6 +310,20 @@ class TimingOnly:
     upload_objects: int = 20
     work: Mapping[str, float] = field(default_factory=dict)
     memory_bytes: float = 0.0
+    calls: tuple[RecordedCall, ...] = ()
+
+    def call(self, round_number: int) -> RecordedCall:
+        """Return what every client receives, does and sends in a round."""
+        if self.calls:
+            return self.calls[min(round_number, len(self.calls)) - 1]
+        return RecordedCall(
+            self.download_bytes,
+            self.download_objects,
+            self.upload_bytes,
+            self.upload_objects,
+            self.work,
+            self.memory_bytes,
+        )
 
 
 @dataclass(frozen=True, order=True)

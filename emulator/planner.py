@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from emulator.compute.costs import WORK_UNITS, add_costs, reserve_bytes
+from emulator.compute.recorded import read_calls
+from emulator.datafiles import find_file
 from emulator.errors import Fault, ScenarioError
 from emulator.models.devices import Hardware, resolve_hardware
 from emulator.models.failures import FAILURES, Reliability, View
@@ -16,7 +18,20 @@ from emulator.models.failures.view import match
 from emulator.models.links import LINKS, LinkProfile, resolve_link
 from emulator.models.links.profile import apply_fields
 from emulator.models.links.timeline import draw_states
-from emulator.plan import AppPlan, Assumption, Hop, Hostility, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream
+from emulator.plan import (
+    AppPlan,
+    Assumption,
+    Hop,
+    Hostility,
+    Link,
+    LinkState,
+    Node,
+    Outage,
+    PlacedFault,
+    Plan,
+    Stream,
+    TimingOnly,
+)  # fmt: skip
 from emulator.registry import find_plugin, nearest
 from emulator.rng import Streams, derive_seed
 from emulator.scenario.model import PluginSpec, Scenario
@@ -101,6 +116,8 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     _check_streams(scenario, network, faults)
     outages, placed, hostile = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
+    timing = _with_recorded_calls(scenario, faults)
+    trained = _trained_clients(scenario, network, faults)
     client_routes = {node.name: routes[node.name] for node in network.nodes if node.kind == "client"}
     outages = close_outages(spread_to_links(outages, network.links, client_routes), scenario.clock.horizon_s)
     return Plan(
@@ -118,11 +135,12 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
             path=str(scenario.app.path),
             run_config=dict(sorted(scenario.app.config.items())),
             rounds=_rounds(scenario),
+            trained=trained,
             fresh_process=scenario.app.fresh_process,
         ),
         flower=scenario.flower,
         assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
-        timing=scenario.timing,
+        timing=timing,
     )
 
 
@@ -142,6 +160,29 @@ def _check_timing(scenario: Scenario, faults: _Faults) -> None:
             faults.add(f"learning.work.{unit}", f"unknown unit; allowed: {', '.join(known)}{nearest(unit, known)}")
         elif isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0:
             faults.add(f"learning.work.{unit}", f"got {amount!r}; must be a number, 0 or more")
+
+
+def _with_recorded_calls(scenario: Scenario, faults: _Faults) -> TimingOnly | None:
+    """Return the timing with the calls of the file the scenario names, if any."""
+    if scenario.timing is None or scenario.recorded is None:
+        return scenario.timing
+    file, client = scenario.recorded
+    with faults.at("learning.recorded_file"):
+        return replace(scenario.timing, calls=read_calls(find_file(file), client))
+    return None
+
+
+def _trained_clients(scenario: Scenario, network: _Network, faults: _Faults) -> tuple[str, ...]:
+    """Draw the clients that train for real; none where all do."""
+    if scenario.sample is None:
+        return ()
+    part, whole = scenario.sample
+    names = [node.name for node in network.nodes if node.kind == "client"]
+    if len(names) != whole:
+        faults.add("learning.trained_clients", f"got '{part} of {whole}', and the topology has {len(names)} clients")
+        return ()
+    chosen = Streams(derive_seed(scenario.seed, "trained"))("clients").choice(whole, size=part, replace=False)
+    return tuple(sorted(names[int(index)] for index in chosen))
 
 
 def _topology(scenario: Scenario, faults: _Faults) -> Topology | None:
@@ -323,10 +364,8 @@ def _draw_failures(
         reliability={name: Reliability(item.mtbf_s, item.mttr_s) for name, item in network.profiles.items()},
         on_battery=frozenset(name for name, item in network.hardware.items() if item.has_battery),
     )
-    outages: list[Outage] = []
-    placed: list[PlacedFault] = []
-    hostile: dict[str, Hostility] = {}
-    seen: dict[str, int] = {}
+    outages, placed = list[Outage](), list[PlacedFault]()
+    hostile, seen = dict[str, Hostility](), dict[str, int]()
     for spec in scenario.failures:
         number = seen[spec.kind] = seen.get(spec.kind, 0) + 1
         streams = Streams(derive_seed(scenario.seed, "failures", spec.kind, number))

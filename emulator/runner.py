@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from emulator.errors import BackendUnavailable, EmulatorError, ScenarioError, UsageError
+from emulator.errors import BackendUnavailable, EmulatorError, ScenarioError, Unfaithful, UsageError
 from emulator.events import Event, EventLog
 from emulator.plan import Plan
 from emulator.registry import nearest
@@ -21,10 +21,11 @@ from emulator.scenario import dump_scenario, examine
 from emulator.scenario.model import Scenario
 
 if TYPE_CHECKING:
+    from emulator.backends.live.backend import LiveOptions
     from emulator.flower.audit import AuditResult
 
 Listener = Callable[[Event], None]
-BACKENDS = ("des",)
+BACKENDS = ("des", "mininet")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def run(
     run_name: str | None = None,
     workers: int | None = None,
     with_report: bool = True,
+    live: LiveOptions | None = None,
     on_start: Callable[[Plan, RunFolder], Sequence[Listener]] | None = None,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> Result:
@@ -83,11 +85,12 @@ def run(
         overrides: ``key=value`` changes.
         quick: Apply the scenario's ``quick`` block.
         seed: Replaces the scenario's seed.
-        backend: ``des`` (virtual time).
+        backend: ``des`` (virtual time) or ``mininet`` (live).
         out: Parent of all run folders.
         run_name: Name of the run folder; the next free number by default.
         workers: Worker processes for ClientApp calls; the number of cores by default.
         with_report: Write figures and report.html.
+        live: How to carry out a live run; the defaults where it is None.
         on_start: Called with the plan before the run; returns listeners for its events.
         on_stage: Called with a few words before each stage after the run.
 
@@ -97,21 +100,83 @@ def run(
     _check_backend(backend)
     path = Path(scenario_path)
     scenario, plan = plan_scenario(path, overrides=overrides, quick=quick, seed=seed)
-    folder = new_run_folder(Path(out), scenario.name, run_name)
-    folder.scenario.write_text(dump_scenario(scenario))
-    folder.plan.write_text(json.dumps(plan.to_dict(), indent=1) + "\n")
-    (folder.path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+    if backend == "mininet":
+        return _run_live(
+            scenario,
+            plan,
+            Path(out),
+            run_name,
+            live=live,
+            with_report=with_report,
+            on_start=on_start,
+            on_stage=on_stage,
+        )
+    folder = _open_folder(scenario, plan, Path(out), run_name)
     folder.write_status("interrupted")
     measured_in = path.parent if RunFolder(path.parent).plan.is_file() else None
     return _carry_out(
         folder,
         plan,
-        workers=workers,
-        measured_in=measured_in,
+        _virtual_time(folder, workers, measured_in),
         with_report=with_report,
         on_start=on_start,
         on_stage=on_stage,
     )
+
+
+def _open_folder(scenario: Scenario, plan: Plan, out: Path, run_name: str | None) -> RunFolder:
+    """Make the run folder and keep what the run starts from."""
+    folder = new_run_folder(out, scenario.name, run_name)
+    folder.scenario.write_text(dump_scenario(scenario))
+    folder.plan.write_text(json.dumps(plan.to_dict(), indent=1) + "\n")
+    (folder.path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+    return folder
+
+
+def _run_live(
+    scenario: Scenario,
+    plan: Plan,
+    out: Path,
+    run_name: str | None,
+    *,
+    live: LiveOptions | None,
+    with_report: bool,
+    on_start: Callable[[Plan, RunFolder], Sequence[Listener]] | None,
+    on_stage: Callable[[str], None],
+) -> Result:
+    """Run a slice of the plan on this machine's kernel.
+
+    Raises:
+        Unfaithful: The run measured the machine more than the network; its tables are written all the same.
+    """
+    from emulator.backends.live.backend import LiveBackend, LiveOptions
+    from emulator.backends.live.slices import slice_plan
+
+    options = live or LiveOptions()
+    part = slice_plan(plan, options.from_s, options.for_s)
+    reason = doctor_says(out)
+    if reason is not None:  # before a run folder is made for nothing
+        raise BackendUnavailable(reason)
+    folder = _open_folder(scenario, part, out, run_name)
+    folder.write_status("interrupted", backend="mininet")
+    backend = LiveBackend(folder.path, options, on_stage)
+    if on_start:
+        on_start(part, folder)
+    result = _carry_out(folder, part, backend, with_report=with_report, on_start=None, on_stage=on_stage)
+    if backend.fidelity is not None and backend.fidelity.verdict == "INVALID" and not options.allow_invalid:
+        raise Unfaithful(
+            "the run is INVALID, it measured this machine more than the network: "
+            + "; ".join(backend.fidelity.reasons)
+            + f". Its tables are in {folder.path}; use a quieter machine or fewer clients, or accept it with --allow-invalid"
+        )
+    return result
+
+
+def doctor_says(out: Path) -> str | None:
+    """Return what keeps this machine from a live run, or None."""
+    from emulator.backends.live import doctor
+
+    return doctor.missing(out)
 
 
 def resume(
@@ -131,6 +196,8 @@ def resume(
     state = folder.read_status()["state"]
     if state == "finished":
         raise UsageError(f"{folder.path} is finished; nothing is left to resume")
+    if folder.read_status().get("backend") == "mininet":
+        raise UsageError(f"{folder.path} is a live run, and real time cannot be taken up again; run the scenario anew")
     if folder.is_running():
         raise UsageError(
             f"{folder.path} is still being written by process {folder.read_status()['pid']}; wait or end it"
@@ -144,8 +211,7 @@ def resume(
     result = _carry_out(
         folder,
         plan,
-        workers=workers,
-        measured_in=folder.path,
+        _virtual_time(folder, workers, folder.path),
         with_report=with_report,
         on_start=on_start,
         on_stage=on_stage,
@@ -181,32 +247,44 @@ def audit(run_path: Path | str) -> AuditResult:
     return audit_run(Path(folder.read_plan().app.path), folder.path)
 
 
+class Backend(Protocol):
+    """What carries out a plan."""
+
+    cost: Any
+
+    def run(self, plan: Plan, log: EventLog) -> str:
+        """Carry out ``plan``, write its events to ``log``, and return ``finished`` or ``interrupted``."""
+
+
+def _virtual_time(folder: RunFolder, workers: int | None, measured_in: Path | None) -> Backend:
+    from emulator.backends.des.backend import RunOptions, VirtualTimeBackend
+
+    return VirtualTimeBackend(RunOptions(folder.path, workers or os.cpu_count() or 1, measured_in))
+
+
 def _carry_out(
     folder: RunFolder,
     plan: Plan,
+    backend: Backend,
     *,
-    workers: int | None,
-    measured_in: Path | None,
     with_report: bool,
     on_start: Callable[[Plan, RunFolder], Sequence[Listener]] | None,
     on_stage: Callable[[str], None],
 ) -> Result:
-    from emulator.backends.des.backend import RunOptions, VirtualTimeBackend
-
-    backend = VirtualTimeBackend(RunOptions(folder.path, workers or os.cpu_count() or 1, measured_in))
     log = EventLog(folder.events)
     log.listeners.extend(on_start(plan, folder) if on_start else ())
     state = "failed"
+    kept = {name: value for name, value in folder.read_status().items() if name == "backend"}
     try:
         state = backend.run(plan, log)
     except EmulatorError as error:
-        folder.write_status("failed", ended=True, error=str(error), digest=log.digest)
+        folder.write_status("failed", ended=True, error=str(error), digest=log.digest, **kept)
         if log.count > 1:
             with suppress(Exception):  # tables of a failed run are a courtesy; why it failed matters more
                 _publish(folder, plan, with_report=with_report, on_stage=on_stage)
         raise
     gc.collect()  # the world is one large cycle; tables and report need the room
-    folder.write_status(state, ended=True, digest=log.digest, host_cost=backend.cost.__dict__)
+    folder.write_status(state, ended=True, digest=log.digest, host_cost=backend.cost.__dict__, **kept)
     summary = _publish(folder, plan, with_report=with_report, on_stage=on_stage)
     return Result(folder.path, state, log.digest, summary)
 
@@ -246,8 +324,4 @@ def _publish(
 def _check_backend(name: str) -> None:
     if name in BACKENDS:
         return
-    if name == "mininet":
-        raise BackendUnavailable(
-            "the live backend (Mininet) is not part of this version; run in virtual time with --backend des"
-        )
     raise UsageError(f"--backend: got {name!r}; allowed: {', '.join(BACKENDS)}{nearest(name, BACKENDS)}")

@@ -47,7 +47,13 @@ def rate_curve(hardware: Hardware) -> RateCurve:
     else:
         facts = device_table()[ANCHOR]
         scale = training_rate(hardware)[0] / facts[AVERAGE].number * hardware.speed
-    return RateCurve(SMALL_MACS, scale * facts[_SMALL].number, LARGE_MACS, scale * facts[_LARGE].number)
+    small, large = facts.get("train_macs_small"), facts.get("train_macs_large")  # a calibration's own
+    return RateCurve(
+        small_macs=SMALL_MACS if small is None else small.number,
+        small_flops=scale * facts[_SMALL].number,
+        large_macs=LARGE_MACS if large is None else large.number,
+        large_flops=scale * facts[_LARGE].number,
+    )
 
 
 def training_rate(hardware: Hardware) -> tuple[float, tuple[Assumption, ...]]:

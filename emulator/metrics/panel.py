@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from emulator.metrics.compare import Difference
 from emulator.metrics.names import metric_rank
 from emulator.metrics.path import PARTS
 from emulator.units import format_bytes, format_duration
@@ -199,3 +200,17 @@ def _faults(summary: Mapping[str, Any]) -> list[RenderableType]:
         f"Jobs       {faults['jobs_lost']} lost" + (f" ({causes})" if causes else ""),
     ]
     return [Text("Faults", style="bold"), *(Text(line) for line in lines)]
+
+
+def differences_table(differences: Sequence[Difference]) -> Table:
+    """Return the figures two runs have in common, those with the largest errors last in each kind."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", title="how far the first run is from the second", title_justify="left")
+    for name in ("figure", "first", "second", "error"):
+        table.add_column(name, justify="left" if name == "figure" else "right")
+    for each in sorted(differences, key=lambda d: (d.kind, abs(d.error or 0.0))):
+        if each.error is not None or each.first != each.second:
+            error = "-" if each.error is None else f"{each.error:+.1%}"
+            table.add_row(each.what, f"{each.first:.6g}", f"{each.second:.6g}", error)
+    return table

@@ -127,8 +127,26 @@ def _rules(data: dict[str, Any]) -> Iterator[_Broken]:
             yield _Broken(path, "stands together with 'like'; a profile starts from one or the other", path)
     for section in ("devices", "links"):
         yield from _like_loops(section, dict(_mappings(data.get(section))))
+    if isinstance(data.get("learning"), dict):
+        yield from _learning_rules(data["learning"])
     if isinstance(data.get("flower"), dict):
         yield from _heartbeat_rule(data["flower"])
+
+
+def _learning_rules(learning: dict[str, Any]) -> Iterator[_Broken]:
+    """Recorded calls replace training, a sample is trained: each goes with one kind of learning."""
+    kind = learning.get("kind", "real")
+    for key, wanted in (("recorded_file", "none"), ("trained_clients", "real")):
+        if key in learning and kind != wanted:
+            yield _Broken(("learning", key), f"goes with 'kind: {wanted}', the kind is {kind}", ("learning", key))
+    if "recorded_file" in learning:
+        for key in ("download", "upload", "objects", "work", "memory"):
+            if key in learning:
+                message = "stands together with 'recorded_file', which gives sizes and work; write one of them"
+                yield _Broken(("learning", key), message, ("learning", key))
+    elif "recorded_client" in learning:
+        path = ("learning", "recorded_client")
+        yield _Broken(path, "needs 'recorded_file', the calls.json it is in", path)
 
 
 def _heartbeat_rule(flower: dict[str, Any]) -> Iterator[_Broken]:

@@ -122,6 +122,30 @@ def choice(*allowed: str) -> Kind:
     return Kind("choice", " or ".join(allowed), check)
 
 
+def sample() -> Kind:
+    """Return the kind of a part of a whole number of things, such as ``50 of 5000``."""
+
+    def check(value: object) -> None:
+        parse_sample(value)
+
+    return Kind("sample", "as `50 of 5000`, the part from 1 to the whole", check)
+
+
+def parse_sample(value: object) -> tuple[int, int]:
+    """Return part and whole of ``50 of 5000``.
+
+    Raises:
+        ValueError: Another form, or a part that is not from 1 to the whole.
+    """
+    found = re.fullmatch(r"(\d+) of (\d+)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"got {show(value)}; write how many of how many, such as 50 of 5000")
+    part, whole = int(found[1]), int(found[2])
+    if not 1 <= part <= whole:
+        raise ValueError(f"got {show(value)}; the part must be from 1 to the whole")
+    return part, whole
+
+
 def name(*, of_scenario: bool) -> Kind:
     """Return the kind of a name of a scenario (also names a folder) or of a profile."""
     pattern, letters = (

@@ -63,6 +63,8 @@ class Scenario:
         failures: Failure plug-ins in order.
         clock: Start of day and horizon.
         timing: Set for ``learning: none``: sizes and work of calls that are not made.
+        recorded: For ``learning: none``: file of recorded calls, and whose to take (None: the planner's choice).
+        sample: How many of how many clients train for real; None where all do.
         flower: Protocol settings.
         resolved: The whole scenario as plain data after ``--set``, ``--quick`` and defaults; writing it as YAML and
             running that repeats the run.
@@ -81,6 +83,8 @@ class Scenario:
     failures: tuple[PluginSpec, ...] = ()
     clock: ClockSpec = ClockSpec()
     timing: TimingOnly | None = None
+    recorded: tuple[str, str | None] | None = None
+    sample: tuple[int, int] | None = None
     flower: FlowerSettings = field(default_factory=FlowerSettings)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)

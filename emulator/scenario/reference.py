@@ -109,8 +109,25 @@ models: its path is relative to the scenario file, to the folder that the enviro
 to the shipped `traces/` and `maps/`, the first that has it.
 """
 
+_LEARNING_NOTE: Final = """\
+`learning: none` is short for `{{kind: none}}`. Sizes and work can be recorded: every run of an app leaves `calls.json` in its
+run folder, and `recorded_file` takes one client's calls from there, the first for the first round, the last for all further ones.
+
+```yaml
+learning: {{kind: none, rounds: 100, recorded_file: ../results/rural_clinic/001/calls.json}}
+```
+
+`trained_clients: 50 of 5000` trains fifty clients for real and lets the others stand in. The app sees a federation of
+fifty: it lists, asks, averages and evaluates these, and the data is dealt among them, so that `min-available-nodes`
+and the like count to fifty and the model is that of fifty clients. The network sees all: each message to one of the
+fifty goes to the hundred behind it too, which answer with replies of its reply's size after its amount of work, on
+their own devices and links and through their own outages. A round waits for all that were asked, as it would; what
+the stand-ins send is nobody's update.
+"""
+
 _SECTIONS: Final[tuple[tuple[str, type[BaseModel], str], ...]] = (
     ("app", schema.AppBlock, _CONFIG_NOTE),
+    ("learning", schema.LearningBlock, _LEARNING_NOTE),
     ("topology", schema.TopologyBlock, ""),
     ("devices.NAME", schema.DeviceBlock, ""),
     ("links.NAME", schema.LinkBlock, ""),

@@ -13,7 +13,7 @@ import yaml
 from emulator.datafiles import beside
 from emulator.plan import FlowerSettings, TimingOnly
 from emulator.scenario.check import Checked
-from emulator.scenario.kinds import parse_time_of_day
+from emulator.scenario.kinds import parse_sample, parse_time_of_day
 from emulator.scenario.model import AppSpec, ClockSpec, PluginSpec, Scalar, Scenario
 from emulator.scenario.schema import ClockBlock, Document, FlowerBlock, LearningBlock
 from emulator.scenario.tree import Place, Tree, dotted
@@ -63,6 +63,8 @@ def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], 
         failures=tuple(_plugin(block, f"failures[{index}]") for index, block in numbered),
         clock=_clock(document.clock),
         timing=_timing(document.learning),
+        recorded=_recorded(plain["learning"]),
+        sample=parse_sample(document.learning.trained_clients) if document.learning.trained_clients else None,
         flower=_flower(document.flower),
         resolved=resolved,
         places=_places(origin.tree),
@@ -91,6 +93,12 @@ def _timing(block: LearningBlock) -> TimingOnly | None:
         work=dict(block.work),
         memory_bytes=parse_quantity(block.memory, "size"),
     )
+
+
+def _recorded(learning: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    if "recorded_file" not in learning:
+        return None
+    return learning["recorded_file"], learning.get("recorded_client")
 
 
 def _flower(block: FlowerBlock) -> FlowerSettings:

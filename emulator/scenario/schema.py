@@ -42,6 +42,7 @@ MaybeSize = Annotated[str | None, _SIZE]
 MaybeRate = Annotated[str | None, kinds.quantity("rate", above=0, hint=_NO_RATE)]
 MaybePower = Annotated[str | None, kinds.quantity("power", least=0)]
 MaybeFraction = Annotated[str | float | None, kinds.quantity("fraction", least=0, most=1)]
+MaybeSample = Annotated[str | None, kinds.sample()]
 MaybeCooling = Annotated[str | None, kinds.choice("fan", "none")]
 MaybeTariff = Annotated[str | None, kinds.quantity("tariff", least=0)]
 
@@ -201,6 +202,21 @@ class LearningBlock(Block):
     )
     work: Config = Field(
         default={}, description="With `none`: work of one call, by unit.", examples=["{train_macs: 1.0e+10}"]
+    )
+    recorded_file: MaybeText = Field(
+        default=None,
+        description="With `none`: `calls.json` of a run that trained; sizes and work are those of one of its clients.",
+        examples=["../results/rural_clinic/001/calls.json"],
+    )
+    recorded_client: MaybeText = Field(
+        default=None,
+        description="Whose calls to take from `recorded_file`; else of those with the most calls the first by name.",
+        examples=["clinic-01/gateway"],
+    )
+    trained_clients: MaybeSample = Field(
+        default=None,
+        description="With `real`: only so many clients train, chosen at random; the others stand in with their sizes.",
+        examples=["50 of 5000"],
     )
     memory: Size = Field(
         default="50 MB", description="With `none`: peak memory of a call, without the process.", examples=["200 MB"]

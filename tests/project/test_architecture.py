@@ -22,6 +22,8 @@ LAYERS = [
     {"flower"},
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
+    {"comparison"},
+    {"livecommands"},
     {"cli"},
 ]
 HEAVY = {"mininet", "torch", "ray", "matplotlib"}

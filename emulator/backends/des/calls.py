@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from emulator.backends.des.hostilities import Hostilities
 from emulator.backends.des.state import Delivery, NodeState
+from emulator.compute.recorded import CallRecorder
+from emulator.flower.adapter import ObjectSizes
 from emulator.flower.executor import Executor
-from emulator.flower.tamper import INSIDE_APP, is_active, node_config, tampered
 from emulator.flower.worker import Job, Outcome
-from emulator.plan import Plan
+from emulator.plan import Plan, RecordedCall, TimingOnly
 from emulator.rng import derive_seed
 
 
@@ -28,64 +30,77 @@ class RealCalls:
     def __init__(self, plan: Plan, executor: Executor) -> None:
         self._plan = plan
         self._executor = executor
-        self._hostile = {item.node: item for item in plan.hostile}
-        self._received: dict[str, list[bytes]] = {}
-        self._first_reply: dict[str, bytes] = {}
+        self._partitions = _partitions(plan)
+        self._hostilities = Hostilities(plan)
+        self.recorder = CallRecorder()
 
     def begin(self, node: NodeState, delivery: Delivery) -> None:
         """Hand the call to a worker."""
-        self._executor.submit(self._job(node, delivery))
+        self._executor.submit(self._job(node, delivery.key, delivery.message))
 
     def outcome(self, node: NodeState, delivery: Delivery) -> Outcome:
         """Return the worker's answer, or what a hostile client makes of it."""
-        outcome = self._executor.result(self._job(node, delivery))
-        hostility = self._hostile.get(node.name)
-        is_training = delivery.metadata.message_type.split(".")[0] == "train"
-        if hostility is None or outcome.error or not is_training:
-            return outcome
-        messages = self._received.setdefault(node.name, [])
-        messages.append(delivery.message)
-        del messages[: -1 - int(hostility.strength)]
-        if not is_active(hostility, delivery.round):
-            return outcome
-        return tampered(
-            outcome,
-            hostility,
-            messages=messages,
-            first_reply=self._first_reply.setdefault(node.name, outcome.reply),
-            turn=delivery.round,
-            seed=derive_seed(self._plan.seed, "hostile", delivery.key),
-        )
+        outcome = self._executor.result(self._job(node, delivery.key, delivery.message))
+        if delivery.metadata.message_type.startswith("train") and not outcome.error:
+            self.recorder.add(node.name, _recorded(delivery, outcome))
+        return self._hostilities.sent(node.name, delivery, outcome)
 
-    def _job(self, node: NodeState, delivery: Delivery) -> Job:
+    def outcome_for_others(self, node: NodeState, key: str, message: bytes) -> Outcome:
+        """Return what a call of ``node`` would give now, without it being the node's own."""
+        return self._executor.result(self._job(node, f"{key}~", message))
+
+    def _job(self, node: NodeState, key: str, message: bytes) -> Job:
         return Job(
-            key=delivery.key,
+            key=key,
             node_id=node.node_id,
-            node_config=self._node_config(node),
-            message=delivery.message,
+            node_config={
+                "partition-id": self._partitions[node.name],
+                "num-partitions": len(self._partitions),
+                **self._hostilities.told(node.name),
+            },
+            message=message,
             state=node.state,
-            seed=derive_seed(self._plan.seed, "clientapp", delivery.key),
+            seed=derive_seed(self._plan.seed, "clientapp", key),
         )
 
-    def _node_config(self, node: NodeState) -> dict[str, str | int | float]:
-        config: dict[str, str | int | float] = {
-            "partition-id": node.node.partition_id or 0, "num-partitions": len(self._plan.clients),
-        }  # fmt: skip
-        hostility = self._hostile.get(node.name)
-        if hostility is not None and hostility.attack in INSIDE_APP:
-            config.update(node_config(hostility))
-        return config
+
+def _partitions(plan: Plan) -> dict[str, int]:
+    """Return the number of each client's part of the data: the data is dealt among those that train."""
+    if plan.app.trained:
+        return {name: number for number, name in enumerate(plan.app.trained)}
+    return {node.name: node.partition_id or 0 for node in plan.clients}
+
+
+def _recorded(delivery: Delivery, outcome: Outcome) -> RecordedCall:
+    work = None if outcome.work is None else dict(outcome.work)
+    memory_bytes = outcome.peak_bytes if work is None else work.pop("peak_memory_bytes", 0.0)
+    return RecordedCall(
+        delivery.sizes.total_bytes, delivery.sizes.objects, outcome.sizes.total_bytes, outcome.sizes.objects,
+        work, memory_bytes, 0.0 if work is not None else outcome.cpu_s,
+    )  # fmt: skip
 
 
 class GivenCalls:
-    """The same outcome for every call: timing without learning."""
+    """Outcomes as a scenario gives them, the same for every client in a round: timing without learning."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+    def __init__(self, spec: TimingOnly) -> None:
+        self._spec = spec
+        self._made: dict[int, Outcome] = {}
 
     def begin(self, node: NodeState, delivery: Delivery) -> None:
         """Nothing has to be computed."""
 
     def outcome(self, node: NodeState, delivery: Delivery) -> Outcome:
-        """Return the given outcome."""
-        return self._outcome
+        """Return the round's outcome."""
+        if delivery.round not in self._made:
+            self._made = {delivery.round: given_outcome(self._spec.call(delivery.round))}
+        return self._made[delivery.round]
+
+
+def given_outcome(call: RecordedCall) -> Outcome:
+    """Return the outcome of a call: a reply of the given size after the given work, and nothing in it."""
+    work = None if call.work is None else {**call.work, "peak_memory_bytes": call.memory_bytes}
+    return Outcome(
+        reply=b"", state=b"", sizes=ObjectSizes(call.upload_objects, int(call.upload_bytes)), work=work, cpu_s=call.cpu_s,
+        peak_bytes=int(call.memory_bytes), error="", metrics={},
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from emulator.backends.des.rounds import Rounds
+from emulator.backends.des.sample import Crowd
 from emulator.backends.des.serverwork import ServerWork
 from emulator.backends.des.state import Delivery
 from emulator.backends.des.waiting import await_replies, pull
@@ -43,12 +44,14 @@ class VirtualGrid(Grid):
         world: The world to move.
         server_work: Accounts for the ServerApp's own computation.
         rounds: Keeps track of rounds for the log.
+        crowd: The clients that do not train.
     """
 
-    def __init__(self, world: World, server_work: ServerWork, rounds: Rounds) -> None:
+    def __init__(self, world: World, server_work: ServerWork, rounds: Rounds, crowd: Crowd) -> None:
         self._world = world
         self._server_work = server_work
         self._rounds = rounds
+        self._crowd = crowd
         self._deliveries: dict[str, Delivery] = {}
         self._idle_calls = 0
         self._idle_from_s = 0.0
@@ -76,7 +79,7 @@ class VirtualGrid(Grid):
         """Return the numbers of the nodes the SuperLink has heard from lately."""
         with self._emulating("get_node_ids"):
             self._world.run_until(self._world.now_s + CALL_S)
-            return [node.node_id for node in self._world.listed_nodes()]
+            return [node.node_id for node in self._crowd.visible(self._world.listed_nodes())]
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Leave messages at the SuperLink; returns their identifiers."""
@@ -91,6 +94,7 @@ class VirtualGrid(Grid):
         with self._emulating("pull_messages"):
             self._world.run_until(self._world.now_s + CALL_S)
             asked = [self._deliveries[key] for key in wanted if key in self._deliveries]
+            self._crowd.take([delivery.key for delivery in pull(self._world, self._crowd.open())])
             return self._pull(pull(self._world, [delivery for delivery in asked if not delivery.is_pulled]))
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -99,8 +103,10 @@ class VirtualGrid(Grid):
         with self._emulating("send_and_receive"):
             self._idle_calls = 0
             deliveries = self._push(batch)
-            answered = await_replies(self._world, deliveries, timeout)
+            answered = await_replies(self._world, [*deliveries, *self._crowd.open()], timeout)
             replies = self._pull([delivery for delivery in deliveries if delivery.key in answered])
+            self._crowd.take(sorted(answered))
+            self._crowd.abandon()
             for delivery in deliveries:
                 delivery.is_abandoned = not delivery.is_pulled
             return replies
@@ -176,13 +182,18 @@ class VirtualGrid(Grid):
         return any(not (d.done.triggered or d.is_abandoned) for d in self._deliveries.values())
 
     def _push(self, messages: list[Message]) -> list[Delivery]:
-        world, round_number = self._world, self._rounds.enter(messages)
+        world = self._world
+        receivers = (world.node_by_id.get(message.metadata.dst_node_id) for message in messages)
+        behind = self._crowd.behind(node.name for node in receivers if node is not None)
+        addressed = len(messages) + sum(len(nodes) for nodes in behind.values())
+        round_number = self._rounds.enter(messages, addressed=addressed)
         deliveries = []
         for message in messages:
             self.on_push(round_number, message)
             delivery = self._send(message, round_number)
             self._deliveries[delivery.metadata.message_id] = delivery
             self._rounds.sent(delivery)
+            self._crowd.send(delivery, behind.get(delivery.node, ()))
             deliveries.append(delivery)
         if messages:
             world.run_until(world.now_s + CALL_S)

@@ -32,15 +32,15 @@ class Rounds:
         self.close()
         self._is_announced = True
 
-    def enter(self, messages: list[Message]) -> int:
-        """Return the round these messages belong to, opening it where it is new."""
+    def enter(self, messages: list[Message], *, addressed: int) -> int:
+        """Return the round these messages belong to, opening it where it is new, with ``addressed`` nodes."""
         training = [message for message in messages if message.metadata.message_type.startswith("train")]
         if self._is_announced:
             if messages:
                 self._is_announced = False
-                self.open(len(messages))
+                self.open(addressed)
         elif training and not self._has_strategy and self._is_new(training):
-            self.open(len(messages))
+            self.open(addressed)
         self._asked |= {message.metadata.dst_node_id for message in training}
         return self._world.round
 

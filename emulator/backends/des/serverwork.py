@@ -37,6 +37,7 @@ class ServerWork:
         self._context = context
         self._reports_work = reports_work
         self._elements = 0
+        self._last_elements = 0
         self._has_replies = False
         self._calls = 0
         self._cpu_mark_s = time.process_time()
@@ -46,7 +47,13 @@ class ServerWork:
     def received(self, reply: Message) -> None:
         """Note a reply handed to the ServerApp."""
         self._has_replies = True
-        self._elements += adapter.count_elements(reply)
+        self._last_elements = adapter.count_elements(reply)
+        self._elements += self._last_elements
+
+    def received_as_before(self) -> None:
+        """Note a reply of the size of the last one that nobody reads."""
+        self._has_replies = True
+        self._elements += self._last_elements
 
     def pack(self, message: Message) -> tuple[bytes, ObjectSizes]:
         """Serialise a message; content shared by many messages is measured once."""

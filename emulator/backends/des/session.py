@@ -14,8 +14,9 @@ from emulator.backends.des.grid import VirtualGrid
 from emulator.backends.des.options import HostCost, RunOptions, Status
 from emulator.backends.des.recorder import Recorder
 from emulator.backends.des.rounds import Rounds
+from emulator.backends.des.sample import Crowd, SampledCalls
 from emulator.backends.des.serverwork import ServerWork
-from emulator.backends.des.timing import given_outcome, run_rounds
+from emulator.backends.des.timing import run_rounds
 from emulator.backends.des.world import World
 from emulator.compute.measured import Measurements, load_measurements
 from emulator.errors import EmulatorError, RunFailed
@@ -72,7 +73,7 @@ class TimingSession:
     def __init__(self, plan: Plan, log: EventLog, options: RunOptions) -> None:
         assert plan.timing is not None  # the backend chose this session because of it
         self._spec = plan.timing
-        calls = GivenCalls(given_outcome(plan.timing))
+        calls = GivenCalls(plan.timing)
         self._world = World(plan, log, calls, Measurements(options.folder), bundle_bytes=0)
         self._rounds = Rounds(self._world)
 
@@ -107,13 +108,18 @@ class AppSession:
             fresh_process=plan.app.fresh_process,
             log_path=options.folder / "clientapp.log",
         )  # fmt: skip
-        self._world = World(plan, log, RealCalls(plan, self._executor), measurements, info.bundle_bytes)
+        self._calls = RealCalls(plan, self._executor)
+        sampled = SampledCalls(self._calls) if plan.app.trained else None
+        self._world = World(plan, log, sampled or self._calls, measurements, info.bundle_bytes)
+        if sampled is not None:
+            sampled.nodes = self._world.nodes
         self._context = adapter.make_context(
             adapter.SERVER_NODE_ID, {}, adapter.empty_content(), dict(plan.app.run_config)
         )
         self._work = ServerWork(self._world, self._context, reports_work=info.reports_work)
         self._rounds = Rounds(self._world)
-        self._grid = VirtualGrid(self._world, self._work, self._rounds)
+        crowd = Crowd(self._world, self._rounds, self._work)
+        self._grid = VirtualGrid(self._world, self._work, self._rounds, crowd)
         self._recorder = Recorder(self._world, self._grid, self._rounds, options.folder / "weights")
         self._seed = derive_seed(plan.seed, "serverapp")
 
@@ -145,6 +151,7 @@ class AppSession:
         """Close the log with ``status`` and end the workers."""
         _close_log(self._world, self._rounds, status)
         self._world.measurements.save()
+        self._calls.recorder.save(self._folder)
         self._executor.close()
         keep_files(self._folder, self._context.state)
         if status == "finished":

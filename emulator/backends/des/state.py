@@ -36,6 +36,7 @@ class Delivery:
         is_withdrawn: The ServerApp was told that there will be no reply: the SuperLink forgets the message.
         is_pulled: The ServerApp has the reply.
         is_abandoned: The ServerApp stopped waiting.
+        original: For a message to a client that only stands in for a trained one: the trained client's message.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Delivery:
     is_withdrawn: bool = False
     is_pulled: bool = False
     is_abandoned: bool = False
+    original: Delivery | None = None
 
     @property
     def expires_s(self) -> float:

@@ -16,19 +16,10 @@ from emulator.backends.des.world import World
 from emulator.errors import Stalled
 from emulator.flower import adapter
 from emulator.flower.adapter import ObjectSizes
-from emulator.flower.worker import Outcome
 from emulator.plan import TimingOnly
 
 _LIST_NODES_S = 1.0
 """Pause between two looks at the list of nodes while too few are there (Flower's ``sample_nodes``)."""
-
-
-def given_outcome(spec: TimingOnly) -> Outcome:
-    """Return the outcome of every call: a reply of the given size after the given work."""
-    return Outcome(
-        reply=b"", state=b"", sizes=ObjectSizes(spec.upload_objects, int(spec.upload_bytes)),
-        work={**spec.work, "peak_memory_bytes": spec.memory_bytes}, cpu_s=0.0, peak_bytes=0, error="", metrics={},
-    )  # fmt: skip
 
 
 def run_rounds(world: World, rounds: Rounds, spec: TimingOnly) -> None:
@@ -37,15 +28,16 @@ def run_rounds(world: World, rounds: Rounds, spec: TimingOnly) -> None:
     Raises:
         Stalled: Fewer than ``spec.min_nodes`` nodes are listed and nothing more can happen.
     """
-    sizes = ObjectSizes(spec.download_objects, int(spec.download_bytes))
     template = _metadata(spec)
     for number in range(1, spec.rounds + 1):
+        call = spec.call(number)
+        sizes = ObjectSizes(call.download_objects, int(call.download_bytes))
         nodes = _wait_for_nodes(world, spec.min_nodes)
         rounds.open(len(nodes))
         deliveries = [world.send(template, b"", sizes, node, number) for node in nodes]
         found = await_replies(world, deliveries, spec.deadline_s)
         answered = [_take(rounds, delivery, is_found=delivery.key in found) for delivery in deliveries]
-        _aggregate(world, spec, sum(answered))
+        _aggregate(world, call.upload_bytes, sum(answered))
     rounds.close()
 
 
@@ -69,8 +61,8 @@ def _wait_for_nodes(world: World, at_least: int) -> list[NodeState]:
     return nodes
 
 
-def _aggregate(world: World, spec: TimingOnly, replies: int) -> None:
-    elements = replies * spec.upload_bytes / 4
+def _aggregate(world: World, upload_bytes: float, replies: int) -> None:
+    elements = replies * upload_bytes / 4
     seconds = world.server_work_s({"array_elements": elements}) if elements else 0.0
     world.server.compute(seconds, "aggregate")
 

@@ -119,13 +119,20 @@ class World:
     # -- messages -----------------------------------------------------------------------------------------------
 
     def send(
-        self, metadata: Metadata, message: bytes, sizes: ObjectSizes, node: NodeState, round_number: int
+        self,
+        metadata: Metadata,
+        message: bytes,
+        sizes: ObjectSizes,
+        node: NodeState,
+        round_number: int,
+        *,
+        original: Delivery | None = None,
     ) -> Delivery:
-        """Leave a message at the SuperLink for ``node``."""
+        """Leave a message at the SuperLink for ``node``, which stands in for the receiver of ``original`` where that is given."""
         node.sent += 1
         delivery = Delivery(
             key=f"{node.name}#{node.sent}", node=node.name, metadata=metadata, message=message, sizes=sizes,
-            round=round_number, pushed_s=self.now_s, done=self.env.event(),
+            round=round_number, pushed_s=self.now_s, done=self.env.event(), original=original,
         )  # fmt: skip
         self.row("message_pushed", node, delivery, size_bytes=sizes.total_bytes, note=metadata.message_type)
         is_idle = node.current is None and not node.inbox

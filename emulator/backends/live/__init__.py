@@ -1,0 +1,1 @@
+"""The live backend: real Linux namespaces, real TCP, real Flower processes."""

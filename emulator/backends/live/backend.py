@@ -1,0 +1,248 @@
+"""The live backend: hands a plan to a sandbox, waits, and turns what its processes wrote into the event log."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from emulator.backends.live import doctor
+from emulator.backends.live.collect import Collector
+from emulator.backends.live.commands import environment
+from emulator.backends.live.fidelity import Fidelity, judge
+from emulator.backends.live.job import LiveJob
+from emulator.backends.live.journal import read_journals, read_rows
+from emulator.backends.live.linux import die_with_parent
+from emulator.backends.live.sandbox import sandbox_command
+from emulator.backends.live.shaping import refused
+from emulator.errors import BackendUnavailable, RunFailed
+from emulator.events import EventLog
+from emulator.plan import Plan
+
+Status = Literal["finished", "interrupted", "failed"]
+LOOK_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How to carry out a live run.
+
+    Attributes:
+        shaper: ``auto``, ``userspace`` or ``netem``.
+        from_s: Where in the plan the run begins.
+        for_s: How long it may last; None for as long as the ServerApp.
+        with_captures: Keep a packet capture for every link.
+        allow_invalid: Accept a run whose verdict is INVALID.
+    """
+
+    shaper: str = "auto"
+    from_s: float = 0.0
+    for_s: float | None = None
+    with_captures: bool = False
+    allow_invalid: bool = False
+
+
+@dataclass(frozen=True)
+class LiveCost:
+    """What a live run took of this machine's time.
+
+    Attributes:
+        bring_up_s: From the first namespace until all SuperNodes had joined.
+        cpu_s: CPU seconds of all its processes while the app ran.
+    """
+
+    bring_up_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+class LiveBackend:
+    """Runs a plan on the Linux kernel with real Flower processes.
+
+    Args:
+        folder: The run folder.
+        options: See ``LiveOptions``.
+        on_stage: Told in a few words what has been reached.
+    """
+
+    name = "mininet"
+
+    def __init__(
+        self, folder: Path, options: LiveOptions, on_stage: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        self._folder = folder.resolve()
+        self._options = options
+        self._on_stage = on_stage
+        self._job_folder = self._folder / "live"
+        self.cost = LiveCost()
+        self.fidelity: Fidelity | None = None
+
+    def available(self) -> str | None:
+        """Return why this machine cannot run it, or None."""
+        return doctor.missing(self._folder)
+
+    def run(self, plan: Plan, log: EventLog) -> Status:
+        """Carry out ``plan``, a slice already.
+
+        Returns:
+            ``finished``, also where the slice was over before the ServerApp, or ``interrupted`` after Ctrl-C.
+
+        Raises:
+            BackendUnavailable: The machine cannot, or the network or Flower did not come up.
+            RunFailed: The ServerApp failed, or the SuperLink ended.
+        """
+        job = self._make_job(plan)
+        log.append(0.0, "run_started", value=plan.seed, note=plan.scenario)
+        is_interrupted = False
+        try:
+            self._carry_out(job.write(plan))
+        except KeyboardInterrupt:
+            is_interrupted = True
+        rows = read_journals(job.journals)
+        failure = next((row for row in rows if row["what"] == "failed"), None)
+        outcome = next((row for row in rows if row["what"] == "serverapp_ended"), None)
+        status: Status = "interrupted" if is_interrupted else "finished"
+        if failure is not None or (outcome is not None and outcome["outcome"] != "finished"):
+            status = "failed"
+        self._write_log(plan, log, rows, status)
+        if failure is not None:
+            kind = BackendUnavailable if failure["exit_code"] == BackendUnavailable.exit_code else RunFailed
+            raise kind(failure["why"])
+        if status == "failed" and outcome is not None:
+            raise RunFailed(
+                f"the ServerApp ended with {outcome['outcome']}; its output is in {self._job_folder / 'logs'}"
+            )
+        return status
+
+    def _make_job(self, plan: Plan) -> LiveJob:
+        """Return the job, or refuse what cannot be honoured before anything is started."""
+        reason = self.available()
+        if reason is not None:
+            raise BackendUnavailable(reason)
+        if plan.timing is not None:
+            raise BackendUnavailable("'learning: none' has no app to run live; use --backend des")
+        if any(outage.target == plan.server.name for outage in plan.outages):
+            raise BackendUnavailable(
+                "the plan restarts the SuperLink, which ends a real ServerApp for good (Flower cannot resume it); "
+                "leave that failure out, or use --backend des"
+            )
+        if plan.hostile:
+            raise BackendUnavailable(
+                f"{plan.hostile[0].node!r} is hostile, which the live backend does not play; leave that failure out, or use "
+                "--backend des"
+            )
+        refusals = refused(plan, "netem")
+        shaper = doctor.choose_shaper(self._options.shaper, refusals)
+        if shaper == "netem" and refusals:
+            raise BackendUnavailable("; ".join(refusals))
+        if shaper == "netem" and not doctor.can_netem():
+            raise BackendUnavailable(
+                "this kernel has no netem or brctl is missing; use --shaper userspace, or --sandbox uml"
+            )
+        return LiveJob(
+            str(self._job_folder), shaper, for_s=self._options.for_s, with_captures=self._options.with_captures
+        )
+
+    # -- the sandbox --------------------------------------------------------------------------------------------
+
+    def _carry_out(self, job_path: Path) -> None:
+        """Run the sandbox to its end; on Ctrl-C end it, with everything in it."""
+        self._on_stage("building the network")
+        (self._job_folder / "logs").mkdir(exist_ok=True)
+        clock = {"wall_minus_monotonic_s": time.time() - time.monotonic()}
+        (self._job_folder / "clock.json").write_text(json.dumps(clock))
+        with (self._job_folder / "logs" / "sandbox.log").open("wb") as log:
+            process = subprocess.Popen(
+                sandbox_command(job_path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=die_with_parent, env=environment(self._job_folder / "flwr", self._job_folder / "bin"),
+            )  # fmt: skip
+        record_process(self._job_folder, process.pid)
+        try:
+            said = 0
+            while process.poll() is None:
+                said = self._tell_progress(said)
+                time.sleep(LOOK_S)
+            self._tell_progress(said)
+        finally:
+            end_recorded_process(self._job_folder)
+            process.wait()
+        journal = self._job_folder / "journals" / "director.jsonl"
+        if not journal.exists() or not any(row["what"] in ("ended", "failed") for row in read_rows(journal)):
+            words = (self._job_folder / "logs" / "sandbox.log").read_text(errors="replace")[-1500:]
+            raise RunFailed(f"the run's sandbox ended early (exit {process.returncode}):\n{words}")
+
+    def _tell_progress(self, said: int) -> int:
+        """Pass on what the director and the ServerApp have reached since; returns how much has been said."""
+        texts = []
+        for path in sorted((self._job_folder / "journals").glob("*.jsonl")):
+            if path.stem == "director" or path.stem.endswith("-serverapp"):
+                texts += [(row["at_s"], _STAGES[row["what"]](row)) for row in read_rows(path) if row["what"] in _STAGES]
+        for _, text in sorted(texts)[said:]:
+            self._on_stage(text)
+        return len(texts)
+
+    # -- afterwards ---------------------------------------------------------------------------------------------
+
+    def _write_log(self, plan: Plan, log: EventLog, rows: list[dict[str, Any]], status: Status) -> None:
+        by_what = {row["what"]: row for row in rows}
+        began = by_what.get("began")
+        end_s = 0.0
+        if began is not None:
+            zero_s = began["at_s"]
+            ended = by_what.get("serverapp_ended") or by_what.get("slice_over") or rows[-1]
+            Collector(plan, log, zero_s).collect(rows, ended["at_s"])
+            end_s = ended["at_s"] - zero_s
+            self.fidelity = judge(rows)
+            (self._job_folder / "fidelity.json").write_text(json.dumps(self.fidelity.to_dict(), indent=2) + "\n")
+            reasons = "; ".join(self.fidelity.reasons)
+            log.append(end_s, "notice", note=f"fidelity {self.fidelity.verdict}" + (f": {reasons}" if reasons else ""))
+        if "slice_over" in by_what:
+            log.append(end_s, "notice", note="the slice was over before the ServerApp ended")
+        log.append(end_s, "run_finished", note=status)
+        log.flush()
+        machine, ready = by_what.get("machine", {}), by_what.get("ready", {})
+        self.cost = LiveCost(ready.get("bring_up_s", 0.0), machine.get("own_cpu_s", 0.0))
+
+
+_STAGES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    "ready": lambda row: f"all SuperNodes have joined after {row['bring_up_s']:.0f} s ({row['shaper']} shaper)",
+    "serverapp_started": lambda _row: "the ServerApp has started",
+    "round_opened": lambda row: f"round {row['round']} is open: {row['value']:.0f} messages",
+    "round_closed": lambda row: f"round {row['round']} is closed: {row['value']:.0f} nodes answered",
+    "action": lambda row: f"{row['node']}: {row['action']} {row['cause']}".strip(),
+}
+
+
+def record_process(folder: Path, process: int) -> None:
+    """Write down which process holds the run's sandbox, and when it began (a number may be used again)."""
+    (folder / "sandbox.json").write_text(json.dumps({"process": process, "began": _began(process)}))
+
+
+def end_recorded_process(folder: Path) -> bool:
+    """End the sandbox that ``record_process`` wrote down, if it is still that very process; returns whether it was."""
+    path = folder / "sandbox.json"
+    if not path.exists():
+        return False
+    record = json.loads(path.read_text())
+    if record["began"] is None or _began(record["process"]) != record["began"]:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(record["process"], signal.SIGKILL)
+    return True
+
+
+def _began(process: int) -> int | None:
+    """Return when a process began, in clock ticks since the machine's start; None where there is none."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    except (OSError, IndexError):
+        return None
+
+
+__all__ = ["LiveBackend", "LiveCost", "LiveOptions", "end_recorded_process"]

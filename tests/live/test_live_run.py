@@ -1,0 +1,145 @@
+"""Whole live runs, with Flower's real processes in namespaces, held against virtual time and the kernel's own counters."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from emulator.backends.live.backend import LiveOptions
+from emulator.backends.live.capture import read_capture
+from emulator.backends.live.journal import read_journals
+from emulator.errors import UsageError
+from emulator.events import read_events
+from emulator.runner import Result, resume, run
+
+PAIR = Path(__file__).parents[1] / "scenarios" / "live_pair.yaml"
+ACCEPT = LiveOptions(with_captures=True, allow_invalid=True)  # tests share their machine with other tests
+POWER_CUT = "failures=[{kind: schedule, target: site-02/gateway, at: 5 s, for: 4 s, cause: power cut}]"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, live_machine) -> Result:
+    """A link's outage, nothing lost."""
+    out = tmp_path_factory.mktemp("live")
+    return run(PAIR, backend="mininet", out=out, live=ACCEPT, with_report=False)
+
+
+def events_of(result: Result) -> list:
+    return list(read_events(result.folder / "events"))
+
+
+@pytest.mark.slow
+def test_weights_are_those_of_virtual_time(undisturbed, tmp_path):
+    virtual = run(PAIR, out=tmp_path, with_report=False)
+    assert undisturbed.status == virtual.status == "finished"
+    for number in (0, 1):
+        live_weights, weights = (
+            load_file(result.folder / "weights" / f"round-{number:03d}.safetensors")
+            for result in (undisturbed, virtual)
+        )
+        assert live_weights.keys() == weights.keys()
+        assert all(np.allclose(live_weights[name], weights[name], atol=1e-5) for name in weights)
+
+
+@pytest.mark.slow
+def test_the_log_tells_the_same_story_as_virtual_time(undisturbed, tmp_path):
+    virtual = run(PAIR, out=tmp_path, with_report=False)
+    kinds = (
+        "round_opened",
+        "message_pushed",
+        "transfer_finished",
+        "compute_finished",
+        "reply_received",
+        "link_changed",
+    )
+    story = [
+        sorted(
+            (e.kind, e.node, e.msg, e.note)
+            for e in events_of(result)
+            if e.kind in kinds and (e.node != "server" or e.msg)
+        )
+        for result in (undisturbed, virtual)
+    ]
+    assert story[0] == story[1]
+
+
+@pytest.mark.slow
+def test_captures_relay_and_kernel_count_the_same_bytes(undisturbed):
+    rows = {row["what"]: row for row in read_journals(undisturbed.folder / "live" / "journals")}
+    interfaces, wires = rows["ended"]["interfaces"], rows["ended"]["wires"]
+    for wire, link in wires.items():
+        ways = {each["direction"]: each for each in rows["relay"]["directions"] if each["link"] == link}
+        assert ways["up"]["delivered_bytes"] == interfaces[f"{wire}r"]["received_bytes"]
+        assert ways["down"]["delivered_bytes"] == interfaces[f"{wire}l"]["received_bytes"]
+        capture = undisturbed.folder / "captures" / f"{link.replace('/', '_')}.pcap"
+        total = sum(len(packet) for _, packet in read_capture(capture))
+        assert total == ways["up"]["sent_bytes"] + ways["down"]["sent_bytes"] > 100_000
+
+
+@pytest.mark.slow
+def test_nothing_passed_the_link_while_it_was_down(undisturbed):
+    changes = [event for event in events_of(undisturbed) if event.kind == "link_changed"]
+    assert [(event.t_s, event.value) for event in changes if event.peer == "up"] == [(2.0, 0.0), (5.0, 2e6)]
+    began_s = next(
+        row["at_s"] for row in read_journals(undisturbed.folder / "live" / "journals") if row["what"] == "began"
+    )
+    wall = json.loads((undisturbed.folder / "live" / "clock.json").read_text())["wall_minus_monotonic_s"]
+    times = [
+        at_s - wall - began_s for at_s, _ in read_capture(undisturbed.folder / "captures" / "site-01_backhaul.pcap")
+    ]
+    assert times
+    assert not [at_s for at_s in times if 2.02 < at_s < 4.99]
+
+
+@pytest.mark.slow
+def test_a_live_run_says_how_faithful_it_was_and_cannot_be_resumed(undisturbed):
+    notices = [event.note for event in events_of(undisturbed) if event.kind == "notice"]
+    verdict = json.loads((undisturbed.folder / "live" / "fidelity.json").read_text())
+    assert any(note.startswith(f"fidelity {verdict['verdict']}") for note in notices)
+    assert {finding["what"] for finding in verdict["findings"]} >= {"timer", "relay", "steal", "others", "devices"}
+    with pytest.raises(UsageError, match=r"finished|live run"):
+        resume(undisturbed.folder)
+
+
+@pytest.mark.slow
+def test_a_power_cut_takes_a_reply_and_the_client_joins_again(tmp_path, live_machine):
+    options = LiveOptions(for_s=200.0, allow_invalid=True)
+    result = run(
+        PAIR,
+        backend="mininet",
+        overrides=[POWER_CUT, "app.config.timeout-s=200", "app.config.num-server-rounds=2"],
+        out=tmp_path,
+        live=options,
+        with_report=False,
+    )
+    told = [(e.kind, e.note) for e in events_of(result) if e.node == "site-02/gateway" or e.peer == "site-02/gateway"]
+    assert ("node_down", "power cut") in told
+    assert ("message_dropped", "power cut") in told
+    assert ("node_up", "") in told
+    rows = read_journals(result.folder / "live" / "journals")
+    joined = [row["at_s"] for row in rows if row["what"] == "connected" and row["node"] == "site-02/gateway"]
+    cut_s = next(row["at_s"] for row in rows if row["what"] == "action" and row["action"] == "down")
+    assert len(joined) == 2
+    # four seconds without power, three to boot; the SuperLink takes the node for online until its heartbeats are overdue
+    assert joined[0] < cut_s < cut_s + 4 + 3 < joined[1]
+    closed = [(event.round, event.value) for event in events_of(result) if event.kind == "round_closed"]
+    assert closed == [(1, 1.0), (2, 2.0)], "the first round went without it, the second has it again"
+
+
+def test_nothing_of_a_run_is_left(undisturbed):
+    """The sandbox's processes are gone with it, and the machine's own network has none of its devices."""
+    record = json.loads((undisturbed.folder / "live" / "sandbox.json").read_text())
+    assert not Path(f"/proc/{record['process']}").exists()
+    assert not [path.name for path in Path("/sys/class/net").iterdir() if path.name in ("w0l", "w0r")]
+    done = subprocess.run(
+        [sys.executable, "-m", "emulator.cli", "cleanup", str(undisturbed.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "nothing of this run is left" in done.stdout
