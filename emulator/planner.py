@@ -13,6 +13,7 @@ from emulator.datafiles import find_file
 from emulator.errors import Fault, ScenarioError
 from emulator.models.devices import Hardware, resolve_hardware
 from emulator.models.failures import FAILURES, Reliability, View
+from emulator.models.failures.assumed import reliability_assumptions
 from emulator.models.failures.outages import close_outages, join_outages, spread_to_links, take
 from emulator.models.failures.view import match
 from emulator.models.links import LINKS, LinkProfile, resolve_link
@@ -36,7 +37,6 @@ from emulator.registry import find_plugin, nearest
 from emulator.rng import Streams, derive_seed
 from emulator.scenario.model import PluginSpec, Scenario
 from emulator.topology import ParameterError, Topology, TopologyLink, TopologyNode, bind, build, find_routes
-from emulator.topology.params import as_list
 from topologies import TOPOLOGIES
 
 # One message of a small generative model: some 50 000 float32 with Flower's framing.
@@ -139,7 +139,12 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
             fresh_process=scenario.app.fresh_process,
         ),
         flower=scenario.flower,
-        assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
+        assumptions=tuple(
+            sorted(
+                network.assumptions
+                | reliability_assumptions([spec.params for spec in scenario.failures], network.profiles)
+            )
+        ),
         timing=timing,
     )
 
@@ -388,23 +393,3 @@ def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) ->
         with faults.at(spec.key, below=True):
             return take(function(view, streams, **bind(function, spec.params)), view)
     return []
-
-
-def _reliability_assumptions(scenario: Scenario, network: _Network) -> set[Assumption]:
-    """Return the estimates among the reliability figures that a failure block takes from link profiles."""
-    found: set[Assumption] = set()
-    for spec in scenario.failures:
-        if "profile" not in (spec.params.get("mtbf"), spec.params.get("mttr")) or "links" not in spec.params:
-            continue
-        try:
-            names = match(as_list(spec.params["links"]), list(network.profiles), what="link", key="")
-        except ParameterError:
-            continue  # reported where the block is drawn
-        for name in names:
-            profile = network.profiles[name]
-            found.update(
-                fact.assumption()
-                for attribute, fact in profile.facts
-                if attribute in ("mtbf_s", "mttr_s") and fact.is_assumed
-            )
-    return found
