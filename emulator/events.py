@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -187,11 +188,14 @@ def _to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def read_events(folder: Path) -> Iterator[Event]:
-    """Yield the rows of all closed parts in order, one part in memory at a time."""
+    """Yield the rows of all closed parts in order, one part in memory at a time; equal texts are one object."""
     import pyarrow.parquet as pq
 
     for part in sorted(folder.glob("part-*.parquet")):
         columns = pq.ParquetFile(part).read().to_pydict()
+        for name, values in columns.items():
+            if isinstance(values[0], str):
+                columns[name] = [intern(value) for value in values]
         yield from (Event(*fields) for fields in zip(*(columns[name] for name in Event._fields), strict=True))
 
 

@@ -293,7 +293,7 @@ def _publish(
     folder: RunFolder, plan: Plan, *, with_report: bool, on_stage: Callable[[str], None], is_whole: bool = True
 ) -> dict[str, Any]:
     """Check the log, and write tables, summary, figures and report from it; a killed run's log just ends."""
-    from emulator.events import read_events, read_frame
+    from emulator.events import read_events
     from emulator.invariants import check_events
     from emulator.metrics import build_tables, summarise, write_tables
     from emulator.metrics.history import read_history
@@ -306,18 +306,17 @@ def _publish(
             f"please report it with {folder.plan} and {folder.scenario}:\n  " + "\n  ".join(broken[:10])
         )
     on_stage("writing tables")
-    events = read_frame(folder.events)
-    history = read_history(events, plan)
-    tables = build_tables(events, plan, history=history)
+    history = read_history(read_events(folder.events), plan)  # streamed: a long log need not fit into memory
+    tables = build_tables((), plan, history=history)
     write_tables(tables, folder.path / "tables")
-    summary = summarise(tables, plan, events, history=history)
+    summary = summarise(tables, plan, (), history=history)
     folder.summary.write_text(json.dumps(summary, indent=2) + "\n")
     if with_report:
         from emulator.report import write_figures, write_report
 
         on_stage("writing report.html and figures")
-        write_report(folder.path, events, tables, summary, plan, history=history)
-        write_figures(folder.path / "figures", events, tables, plan, history=history)
+        write_report(folder.path, (), tables, summary, plan, history=history)
+        write_figures(folder.path / "figures", (), tables, plan, history=history)
     return summary
 
 

@@ -7,9 +7,9 @@ what is still open ends at the time of the last row and says so in its ``outcome
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from emulator.events import Event
 from emulator.metrics.spans import Span
@@ -18,11 +18,14 @@ from emulator.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
+Log: TypeAlias = "pd.DataFrame | Iterable[Event]"
+"""Rows of an event log: a frame with the columns of ``Event``, or the rows themselves in order."""
+
 OPEN = "open"
 _STRINGS = ("kind", "node", "peer", "link", "msg", "unit", "note")
 
 
-@dataclass
+@dataclass(slots=True)
 class Message:
     """One message to a client and what became of it.
 
@@ -46,7 +49,7 @@ class Message:
     arrived_s: float | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Transfer:
     """One transfer; ``outcome`` is ``delivered``, ``lost`` or ``open``; ``stalls`` are spans with what was down."""
 
@@ -61,7 +64,7 @@ class Transfer:
     delivered_bytes: int | None = None
     outcome: str = OPEN
     reason: str = ""
-    stalls: list[tuple[float, float, str]] = field(default_factory=list)
+    stalls: tuple[tuple[float, float, str], ...] = ()
 
     @property
     def span(self) -> Span:
@@ -69,7 +72,7 @@ class Transfer:
         return (self.started_s, self.ended_s)
 
 
-@dataclass
+@dataclass(slots=True)
 class Job:
     """One computation; ``outcome`` is ``finished``, ``lost`` or ``open``; ``work`` is train, evaluate, aggregate ..."""
 
@@ -160,11 +163,12 @@ def _is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
-def read_history(events: pd.DataFrame, plan: Plan) -> History:
-    """Return the history of a log, whole, interrupted or empty."""
+def read_history(events: Log, plan: Plan) -> History:
+    """Return the history of a log, whole, interrupted or empty; ``read_events`` gives one that need not fit into memory."""
     reader = _Reader()
     reader.history.server = plan.server.name
-    for event in rows(events):
+    listed = rows(cast("pd.DataFrame", events)) if hasattr(events, "columns") else events
+    for event in listed:
         reader.read(event)
     return reader.finish()
 
@@ -242,7 +246,7 @@ class _Reader:
     def _end_stall(self, key: tuple[str, str, str], t_s: float) -> None:
         stall, transfer = self._stalls.pop(key, None), self._transfers.get(key)
         if stall and transfer:
-            transfer.stalls.append((stall[0], t_s, stall[1]))
+            transfer.stalls += ((stall[0], t_s, stall[1]),)
 
     def _end_transfer(self, event: Event, outcome: str) -> None:
         key = (event.node, event.peer, event.msg)
@@ -269,12 +273,14 @@ class _Reader:
         self._jobs[(event.node, event.msg)].append(job)
 
     def _end_job(self, event: Event, outcome: str) -> None:
-        running = self._jobs[(event.node, event.msg)]
+        running = self._jobs.get((event.node, event.msg))
         if not running:
             return
         same = [job for job in running if outcome == "finished" and job.work == event.note]
         job = (same or running)[0]
         running.remove(job)
+        if not running:
+            del self._jobs[(event.node, event.msg)]
         job.ended_s, job.outcome = event.t_s, outcome
         job.reason = event.note if outcome == "lost" else ""
 

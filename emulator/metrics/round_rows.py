@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any, Final
 
 from emulator.metrics.history import OPEN, History, Message
@@ -70,44 +71,38 @@ def _global_metrics(history: History, plan: Plan) -> dict[int, dict[str, float |
     return found
 
 
-def participation_rows(history: History, plan: Plan) -> list[dict[str, Any]]:
-    """Return one row per round and client."""
+def participation_rows(history: History, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield one row per round and client."""
     by_round: dict[int, list[Message]] = defaultdict(list)
     for message in history.messages.values():
         if message.round is not None:
             by_round[message.round].append(message)
-    return [
-        {"round": number, "node": node, "fate": fate, "reason": reason}
-        for number in sorted(history.rounds)
-        for node, (fate, reason) in round_fates(number, history, plan, by_round[number]).items()
-    ]
+    for number in sorted(history.rounds):
+        for node, (fate, reason) in round_fates(number, history, plan, by_round[number]).items():
+            yield {"round": number, "node": node, "fate": fate, "reason": reason}
 
 
-def transfer_rows(history: History) -> list[dict[str, Any]]:
-    """Return one row per transfer, in order of start."""
-    rows = []
+def transfer_rows(history: History) -> Iterator[dict[str, Any]]:
+    """Yield one row per transfer, in order of start."""
     for transfer in history.transfers:
         seconds, delivered = transfer.ended_s - transfer.started_s, transfer.delivered_bytes
         is_rated = delivered is not None and seconds > 0
-        rows.append(
-            {
-                "round": transfer.round,
-                "msg": transfer.msg,
-                "node": transfer.node,
-                "peer": transfer.peer,
-                "direction": transfer.direction,
-                "started_s": transfer.started_s,
-                "ended_s": transfer.ended_s,
-                "duration_s": seconds,
-                "size_bytes": transfer.size_bytes,
-                "delivered_bytes": delivered,
-                "outcome": transfer.outcome,
-                "reason": transfer.reason,
-                "stalled_s": sum(end - start for start, end, _ in transfer.stalls),
-                "goodput_bps": 8 * (delivered or 0) / seconds if is_rated else None,
-            }
-        )
-    return rows
+        yield {
+            "round": transfer.round,
+            "msg": transfer.msg,
+            "node": transfer.node,
+            "peer": transfer.peer,
+            "direction": transfer.direction,
+            "started_s": transfer.started_s,
+            "ended_s": transfer.ended_s,
+            "duration_s": seconds,
+            "size_bytes": transfer.size_bytes,
+            "delivered_bytes": delivered,
+            "outcome": transfer.outcome,
+            "reason": transfer.reason,
+            "stalled_s": sum(end - start for start, end, _ in transfer.stalls),
+            "goodput_bps": 8 * (delivered or 0) / seconds if is_rated else None,
+        }
 
 
 def metric_rows(history: History) -> list[dict[str, Any]]:

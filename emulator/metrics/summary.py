@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from emulator.metrics.history import History, read_history
+from emulator.metrics.history import History, Log, read_history
 from emulator.metrics.names import ACCEPTED, is_bookkeeping, is_lower_better
 from emulator.metrics.panel import summary_panel
 from emulator.metrics.path import PARTS
@@ -22,7 +22,7 @@ __all__ = ["summarise", "summary_panel"]
 
 
 def summarise(
-    tables: Mapping[str, pd.DataFrame], plan: Plan, events: pd.DataFrame, *, history: History | None = None
+    tables: Mapping[str, pd.DataFrame], plan: Plan, events: Log, *, history: History | None = None
 ) -> dict[str, Any]:
     """Return the run's summary (JSON-ready: no NaN, no numpy types; None where a figure is unknown).
 

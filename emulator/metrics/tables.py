@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.metrics.columns import TABLES, Column
 from emulator.metrics.device_rows import device_rows
-from emulator.metrics.history import History, read_history
+from emulator.metrics.history import History, Log, read_history
 from emulator.metrics.link_rows import link_rows
 from emulator.metrics.round_rows import GLOBAL_PREFIX, metric_rows, participation_rows, round_rows, transfer_rows
 from emulator.plan import Plan
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-def build_tables(events: pd.DataFrame, plan: Plan, *, history: History | None = None) -> dict[str, pd.DataFrame]:
+def build_tables(events: Log, plan: Plan, *, history: History | None = None) -> dict[str, pd.DataFrame]:
     """Return the tables named in ``columns.TABLES``; whole, interrupted and empty logs alike.
 
     Args:
-        events: Rows with the columns of ``emulator.events.Event``.
+        events: The event log; not looked at where ``history`` is given.
         plan: The plan the events come from.
         history: The events already read by ``read_history``, to save doing it again.
     """
     history = history or read_history(events, plan)
-    rows: dict[str, list[dict[str, Any]]] = {
+    rows: dict[str, Iterable[Row]] = {
         "rounds": round_rows(history, plan),
         "transfers": transfer_rows(history),
         "devices": device_rows(history, plan),
@@ -39,14 +39,20 @@ def build_tables(events: pd.DataFrame, plan: Plan, *, history: History | None = 
     return {name: _frame(rows[name], TABLES[name]) for name in TABLES}
 
 
-def _frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
+def _frame(rows: Iterable[Row], columns: Sequence[Column]) -> pd.DataFrame:
+    """Return the rows as a frame, global metrics as columns of their own; rows are taken one at a time."""
     import pandas as pd
 
-    extra = sorted({name for row in rows for name in row if name.startswith(GLOBAL_PREFIX)})
+    values: dict[str, list[Any]] = {column.name: [] for column in columns}
+    for count, row in enumerate(rows):
+        for name in row:
+            if name not in values and name.startswith(GLOBAL_PREFIX):
+                values[name] = [None] * count
+        for name, cells in values.items():
+            cells.append(row.get(name))
+    extra = sorted(values.keys() - {column.name for column in columns})
     every = [*columns, *(Column(name, "", "") for name in extra)]
-    return pd.DataFrame(
-        {column.name: pd.Series([row.get(column.name) for row in rows], dtype=column.dtype) for column in every}
-    )
+    return pd.DataFrame({column.name: pd.Series(values.pop(column.name), dtype=column.dtype) for column in every})
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:

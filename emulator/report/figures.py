@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.metrics.history import History, read_history
+from emulator.metrics.history import History, Log, read_history
 from emulator.plan import Plan
 from emulator.report.charts import draw_breakdown, draw_links
 from emulator.report.curves import draw_quality
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def write_figures(
     folder: Path,
-    events: pd.DataFrame,
+    events: Log,
     tables: Mapping[str, pd.DataFrame],
     plan: Plan,
     *,
@@ -36,7 +36,7 @@ def write_figures(
 
     Args:
         folder: Made where it is missing.
-        events: The event log.
+        events: The event log; not looked at where ``history`` is given.
         tables: From ``build_tables``.
         plan: The plan.
         history: The events already read by ``read_history``, to save doing it again.

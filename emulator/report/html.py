@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.metrics.history import History, read_history
+from emulator.metrics.history import History, Log, read_history
 from emulator.metrics.panel import cost_text, format_energy
 from emulator.plan import Plan
 from emulator.report import resources, sections, settings, style
@@ -26,7 +26,7 @@ _NAV = (
 
 def write_report(
     folder: Path,
-    events: pd.DataFrame,
+    events: Log,
     tables: Mapping[str, pd.DataFrame],
     summary: Mapping[str, Any],
     plan: Plan,
@@ -38,7 +38,7 @@ def write_report(
 
     Args:
         folder: The run folder.
-        events: The event log.
+        events: The event log; not looked at where ``history`` is given.
         tables: From ``build_tables``.
         summary: From ``summarise``.
         plan: The plan.

@@ -67,9 +67,9 @@ def test_what_a_cut_leaves_is_what_was_not_complete(parts, lanes, share):
 
 
 def test_one_lane_completes_in_order():
-    assert completion_marks([5, 1, 3], 1) == [(5, 0), (6, 1), (9, 2)]
-    assert completion_marks([4, 4, 2], 2) == [(8, 0), (8, 1), (10, 2)]
-    assert completion_marks([10, 2, 2], 2) == [(4, 1), (8, 2), (14, 0)]
+    assert list(completion_marks([5, 1, 3], 1)) == [(5, 0), (6, 1), (9, 2)]
+    assert list(completion_marks([4, 4, 2], 2)) == [(8, 0), (8, 1), (10, 2)]
+    assert list(completion_marks([10, 2, 2], 2)) == [(4, 1), (8, 2), (14, 0)]
 
 
 @settings(max_examples=100, deadline=None)

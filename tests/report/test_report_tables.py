@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_builder import Script, clinic_log, clinic_plan, small_log, small_plan
 
-from emulator.events import Event
+from emulator.events import Event, EventLog, read_events
 from emulator.metrics import build_tables, write_tables
 from emulator.metrics.columns import TABLES
+from emulator.metrics.history import rows
 from emulator.metrics.path import PARTS
 
 
@@ -30,6 +31,18 @@ def row(frame: pd.DataFrame, **where: object) -> pd.Series:
         frame = frame[frame[name] == value]
     assert len(frame) == 1
     return frame.iloc[0]
+
+
+def test_a_streamed_log_gives_the_tables_of_a_frame(tmp_path):
+    """Rows read part by part from disk, in parts of seven, and the whole log as a frame: the same tables."""
+    frame = small_log(tmp_path / "log")
+    log = EventLog(tmp_path / "parts", flush_rows=7)
+    for event in rows(frame):
+        log.append(event.t_s, event.kind, **dict(zip(Event._fields[3:], event[3:], strict=True)))
+    log.flush()
+    streamed = build_tables(read_events(tmp_path / "parts"), small_plan())
+    for name, table in build_tables(frame, small_plan()).items():
+        pd.testing.assert_frame_equal(streamed[name], table)
 
 
 def test_round_that_goes_well(tables):

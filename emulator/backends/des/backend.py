@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+from typing import Final
+
 from emulator.backends.des.options import HostCost, RunOptions, Status
 from emulator.events import EventLog
 from emulator.flower import clock
 from emulator.interrupts import deferred_interrupts
 from emulator.plan import Plan
+
+COLLECT_AFTER: Final = (50_000, 20, 50)
+"""A world of many nodes is long-lived objects: Python's default would walk over all of them every few thousand messages."""
 
 __all__ = ["HostCost", "RunOptions", "VirtualTimeBackend"]
 
@@ -40,6 +46,8 @@ class VirtualTimeBackend:
         session = kind(plan, log, self._options)
         status: Status = "failed"
         log.append(0.0, "run_started", value=plan.seed, note=plan.scenario)
+        thresholds = gc.get_threshold()
+        gc.set_threshold(*COLLECT_AFTER)
         with deferred_interrupts():
             try:
                 session.serve()
@@ -47,5 +55,6 @@ class VirtualTimeBackend:
             except KeyboardInterrupt:
                 status = "interrupted"
             finally:
+                gc.set_threshold(*thresholds)
                 self.cost = session.close(status)
         return status

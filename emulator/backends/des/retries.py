@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from emulator.backends.des.transfer import probe_time, rto_s, syn_time
@@ -92,11 +93,16 @@ def beats_around(since_s: float, now_s: float, period_s: float, draw: Draw) -> t
     return last_s, due_s
 
 
-def completion_marks(parts: Sequence[int], lanes: int) -> list[tuple[float, int]]:
+def completion_marks(parts: Sequence[int], lanes: int) -> Sequence[tuple[float, int]]:
     """Return, for each object in order of completion, the bytes moved in all by then, and its index.
 
-    Each lane takes the next object when it is free; busy lanes share the rate equally.
+    Each lane takes the next object when it is free; busy lanes share the rate equally. Kept: messages of one model are alike.
     """
+    return _completion_marks(tuple(parts), lanes)
+
+
+@lru_cache(maxsize=256)
+def _completion_marks(parts: tuple[int, ...], lanes: int) -> tuple[tuple[float, int], ...]:
     waiting = iter(enumerate(parts))
     busy: dict[int, float] = {}
     marks: list[tuple[float, int]] = []
@@ -114,7 +120,7 @@ def completion_marks(parts: Sequence[int], lanes: int) -> list[tuple[float, int]
         following = next(waiting, None)
         if following is not None:
             busy[following[0]] = float(following[1])
-    return marks
+    return tuple(marks)
 
 
 def unfinished(parts: Sequence[int], lanes: int, moved: float) -> tuple[list[int], list[int]]:
