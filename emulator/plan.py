@@ -190,15 +190,7 @@ class PlacedFault:
 
 @dataclass(frozen=True)
 class Hostility:
-    """A client that works against the training from one round to another.
-
-    Attributes:
-        node: The client.
-        attack: What it does; see ``emulator.flower.tamper``.
-        strength: How strongly, in the attack's own measure.
-        from_round: First round, from 1.
-        to_round: Last round; None for the end of the run.
-    """
+    """``node`` does ``attack`` (``emulator.flower.tamper``) with ``strength``; ``to_round`` None: to the end."""
 
     node: str
     attack: str
@@ -354,7 +346,6 @@ class Plan:
         flower: Protocol constants.
         assumptions: Figures that are estimates.
         timing: Set for a run without learning; the app is then not run.
-        hostile: Clients that work against the training, sorted by name.
     """
 
     scenario: str
