@@ -31,8 +31,8 @@ import numpy as np
 
 from emulator.backends.des.network import Network
 from emulator.backends.des.tcp.simulate import FlowSpec, LinkSpec, simulate
-from emulator.backends.des.tcp.stack import NS3_STACK, ControlName
-from emulator.plan import Hop, Link, LinkState
+from emulator.backends.des.tcp.stack import NS3_STACK
+from emulator.plan import ControlName, Hop, Link, LinkState
 from emulator.rng import derive_seed
 
 CONTROLS: dict[str, ControlName] = {"TcpCubic": "cubic", "TcpLinuxReno": "reno", "TcpBbr": "bbr"}

@@ -26,6 +26,7 @@ also:  emulate resume RUN            go on with an interrupted run
        emulate events RUN [--jsonl]  print the event log
        emulate audit RUN             check the app's signed record of a run, offline
        emulate topology SCENARIO     draw the network
+       emulate study FILE            scenario variants times seeds, compared
        emulate profiles [NAME]       list device and link profiles with their sources
        emulate calibrate             measure this machine and write a device profile
        emulate compare LIVE VIRTUAL  how far two runs are apart, round by round; or compare SCENARIO: runs both
@@ -167,6 +168,34 @@ def _with_progress(action: Callable[..., Any]) -> int:
 def _leave(progress: list[Any]) -> None:
     if progress:
         progress.pop().__exit__(None, None, None)
+
+
+def _study(arguments: list[str]) -> int:
+    from emulator.study import Cell, run_study
+
+    parser = argparse.ArgumentParser(
+        prog="emulate study", description="Run scenario variants times seeds and compare them; finished runs are kept."
+    )
+    parser.add_argument("study", help="study file, for example scenarios/paper/p1.yaml")
+    parser.add_argument("--out", default="results", help="parent of the study's folder (default: %(default)s)")
+    parser.add_argument("--workers", type=_positive, help="runs at a time (default: all cores)")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    done: list[Cell] = []
+    planned: list[Cell] = []
+
+    def on_cell(cell: Cell, state: str) -> None:
+        done.append(cell)
+        console.print(f"{len(done)} of {len(planned)}  {cell.variant.name}  seed {cell.seed}: {state}", markup=False)
+
+    result = run_study(
+        Path(options.study), out=Path(options.out), processes=options.workers, on_plan=planned.extend, on_cell=on_cell
+    )
+    for name, why in result.failures.items():
+        console.print(f"{name} failed: {why}", style="red", markup=False)
+    console.print(result.text, markup=False)
+    console.print(f"tables: {result.folder}")
+    return EmulatorError.exit_code if result.failures else 0
 
 
 def _events(arguments: list[str]) -> int:
@@ -332,6 +361,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "report": _report,
     "events": _events,
+    "study": _study,
     "audit": _audit,
     "topology": _topology,
     "profiles": _profiles,

@@ -22,6 +22,7 @@ KINDS: Final[dict[str, str]] = {
     "round_opened": "round; value: messages sent when it opened",
     "message_pushed": "node: receiver; msg; size_bytes: serialised message; note: message type",
     "message_dropped": "node; msg; note: why the message will never be answered",
+    "transfer_model": "value: events the packet level would take; note: packet or fluid, and why",
     "transfer_started": "node: sender; peer: receiver; msg; size_bytes: bytes to carry; note: download or upload",
     "transfer_stalled": "node: sender; peer; msg; note: the link or node that is down",
     "transfer_resumed": "node: sender; peer; msg",

@@ -6,10 +6,14 @@ the run folder; every table and report is a pure function of the plan and the ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+
+from emulator.hostility import Hostility
+from emulator.network_settings import ControlName as ControlName
+from emulator.network_settings import NetworkSettings as NetworkSettings
 
 UP: Literal["up"] = "up"
 DOWN: Literal["down"] = "down"
@@ -50,6 +54,7 @@ class Link:
         queue_bytes: Buffer in front of the link; None where the profile gives none.
         tariff_usd_per_gb: Price of data in either direction; None where unknown.
         tx_j_per_byte: Radio energy of the sender per byte; None where unknown.
+        congestion_control: Of transfers that cross the link; None for the run's.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Link:
     queue_bytes: float | None = None
     tariff_usd_per_gb: float | None = None
     tx_j_per_byte: float | None = None
+    congestion_control: ControlName | None = None
 
 
 @dataclass(frozen=True)
@@ -189,22 +195,16 @@ class PlacedFault:
 
 
 @dataclass(frozen=True)
-class Hostility:
-    """``node`` does ``attack`` (``emulator.flower.tamper``) with ``strength``; ``to_round`` None: to the end."""
-
-    node: str
-    attack: str
-    strength: float
-    from_round: int = 1
-    to_round: int | None = None
-
-
-@dataclass(frozen=True)
 class Hop:
     """One link of a route and the direction in which it is crossed."""
 
     link: str
     direction: Direction
+
+
+def way_back(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    """Return the same links in the other order and direction."""
+    return tuple(Hop(hop.link, DOWN if hop.direction == UP else UP) for hop in reversed(hops))
 
 
 @dataclass(frozen=True)
@@ -337,15 +337,14 @@ class Plan:
         seed: Root of every random stream.
         starts_at_s: Time of day at virtual time 0, in seconds after midnight.
         horizon_s: Faults and link states are drawn up to here; a run may not pass it.
-        nodes: All nodes.
-        links: All links.
+        nodes: All nodes; ``links`` are all links.
         routes: For each client and sensor, its hops towards the server (a sensor's lead to its gateway only).
         outages: In order of time.
-        placed: Faults placed in the protocol.
-        app: The Flower app.
-        flower: Protocol constants.
+        placed: Faults placed in the protocol; ``hostile`` are clients that work against the training.
+        app: The Flower app, and in ``flower`` the protocol's constants.
         assumptions: Figures that are estimates.
         timing: Set for a run without learning; the app is then not run.
+        network: How transfers are modelled.
     """
 
     scenario: str
@@ -362,6 +361,7 @@ class Plan:
     assumptions: tuple[Assumption, ...] = ()
     timing: TimingOnly | None = None
     hostile: tuple[Hostility, ...] = ()
+    network: NetworkSettings = field(default_factory=NetworkSettings)
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:

@@ -11,6 +11,7 @@ from emulator.compute.costs import WORK_UNITS, add_costs, reserve_bytes
 from emulator.compute.recorded import read_calls
 from emulator.datafiles import find_file
 from emulator.errors import Fault, ScenarioError
+from emulator.hostility import Hostility
 from emulator.models.devices import Hardware, resolve_hardware
 from emulator.models.failures import FAILURES, Reliability, View
 from emulator.models.failures.assumed import reliability_assumptions
@@ -23,7 +24,6 @@ from emulator.plan import (
     AppPlan,
     Assumption,
     Hop,
-    Hostility,
     Link,
     LinkState,
     Node,
@@ -116,6 +116,8 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     _check_streams(scenario, network, faults)
     outages, placed, hostile = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
+    if unshown := scenario.network.unshown([link.congestion_control for link in network.links]):
+        faults.add("network.model", unshown)
     timing = _with_recorded_calls(scenario, faults)
     trained = _trained_clients(scenario, network, faults)
     client_routes = {node.name: routes[node.name] for node in network.nodes if node.kind == "client"}
@@ -146,6 +148,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
             )
         ),
         timing=timing,
+        network=scenario.network,
     )
 
 
@@ -296,6 +299,7 @@ def _link(
         queue_bytes=profile.queue_bytes,
         tariff_usd_per_gb=profile.tariff_usd_per_gb,
         tx_j_per_byte=profile.tx_j_per_byte,
+        congestion_control=profile.congestion_control,
     )
 
 

@@ -11,12 +11,14 @@ from flwr.clientapp import ClientApp
 
 from fedgen import task
 from fedgen.config import AppConfig, parse_config
+from fedgen.data.partition import patients_of_client
 from fedgen.data.sources import open_source
-from fedgen.errors import DataError
+from fedgen.errors import ConfigError, DataError
 from fedgen.privacy.client import Share, protected_training
 from fedgen.privacy.frame import Call, Query
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.registry import QUERIES
+from fedgen.raw_signals import pack_portion
 from fedgen.strategies.tolerant_fedavg import SCORE_COUNTS, SCORES_RECORD
 from fedgen.threats.poison import poisoned
 from fedgen.work import WORK_REPORT, WorkReport
@@ -81,12 +83,28 @@ def train(message: Message, context: Context) -> Message:
     return Message(content=content, reply_to=message)
 
 
+@app.train("signals")
+def send_signals(message: Message, context: Context) -> Message:
+    """Send the round's portion of this clinic's raw recordings, for a server that trains itself (`training.place`)."""
+    config = parse_config(context.run_config)
+    if config.training_place != "server":
+        raise ConfigError("raw signals leave a clinic only where training.place is server")
+    share = _own_share(message, context, config)
+    names = patients_of_client(share.source.train_patients(share.partitions), share.partition, share.partitions)
+    server_round = cast(int, message.content.config_records["config"]["server-round"])
+    content = pack_portion((share.source.recording(name) for name in names), server_round, config.num_server_rounds)
+    content[WORK_REPORT] = WorkReport().to_record()
+    return Message(content=content, reply_to=message)
+
+
 def _answer(query: Query) -> Callable[[Message, Context], Message]:
     """Return the ClientApp function that answers one kind of question."""
 
     def answer(message: Message, context: Context) -> Message:
-        config = parse_config(context.run_config)
-        return Message(content=query(context, message.content, config), reply_to=message)
+        content = query(context, message.content, parse_config(context.run_config))
+        if WORK_REPORT not in content:  # no work worth counting is a report too: without one the call would be timed
+            content[WORK_REPORT] = WorkReport().to_record()
+        return Message(content=content, reply_to=message)
 
     return answer
 

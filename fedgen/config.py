@@ -79,6 +79,12 @@ class AppConfig(PrivacySettings):
     training_learning_rate: float = key(
         "training.learning-rate", 0.002, "Step size of Adam.", exclusiveMinimum=0, maximum=1
     )
+    training_place: str = key(
+        "training.place",
+        "clients",
+        "Where training happens: at the clients (federated), or at the server, to which they send their raw signals.",
+        enum=["clients", "server"],
+    )
     threshold_quantile: float = key(
         "threshold.quantile",
         0.97,
@@ -179,6 +185,11 @@ def _unlikely(config: AppConfig) -> Iterator[tuple[str, str]]:
                 name,
                 f"{value!r} with privacy.kind {config.privacy_kind!r}: the server works on the sum and looks at no single update",
             )
+    if config.training_place == "server" and config.privacy_kind != "none":
+        yield (
+            "training.place",
+            f"server with privacy.kind {config.privacy_kind!r}: raw signals leave the clinics; set one of them back",
+        )
 
 
 def check_together(run_config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from fedgen.data.windows import PreparedPatient
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
+from fedgen.strategies.central_training import CentralTraining
 from fedgen.work import WorkReport, add_notice, add_provenance, add_to_context
 
 GLOBAL_MODEL = "global-model"
@@ -43,6 +44,8 @@ def build_strategy(config: AppConfig, context: Context, initial: ArrayRecord) ->
         "hostile": config.strategy_hostile,
         "length_bound": config.strategy_length_bound,
     }
+    if config.training_place == "server":
+        return CentralTraining(config, context, initial, **rules)
     kind = parse_kind(config.privacy_kind)
     return private_strategy(kind, config, context, initial, rules) if kind.is_private else TolerantFedAvg(**rules)
 

@@ -7,9 +7,9 @@ Nodes carry ``kind`` (``server``, exactly one; ``client``, runs a Flower SuperNo
 without pause to the client next to them, as text with a unit or as a number of bits per second.
 
 Edges carry ``profile`` (link profile) or, on their own or on top of one, the fields of a scenario's ``links:`` block
-(``rate up down delay rtt jitter loss queue half_duplex tariff``), as text with a unit or as numbers in bit/s, s, bytes;
-``name`` (default ``a--b``), ``leaf`` (the end farther from the server, where hop counts do not tell) and ``model``, a
-link model as a mapping (``{"kind": "trace", "file": ...}``).
+(``rate up down delay rtt jitter loss queue half_duplex tariff congestion_control``), as text with a unit or as
+numbers in bit/s, s, bytes; ``name`` (default ``a--b``), ``leaf`` (the end farther from the server, where hop counts do
+not tell) and ``model``, a link model as a mapping (``{"kind": "trace", "file": ...}``).
 
 Stations that share a radio cell join a router over links that cost nothing; one half-duplex link leads on from there
 (``parts.add_cell``). A parameter annotated ``pathlib.Path``, called ``file`` or ``..._file``, is a data file: a

@@ -29,7 +29,7 @@ from flwr.app import Array, ArrayRecord, Message, RecordDict
 from emulator.errors import RunFailed
 from emulator.flower import adapter
 from emulator.flower.worker import Outcome
-from emulator.plan import Hostility
+from emulator.hostility import Hostility
 
 INSIDE_APP: Final = frozenset({"label_flip", "backdoor"})
 """Attacks that the ClientApp itself carries out, told by its node config."""

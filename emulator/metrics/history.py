@@ -118,7 +118,11 @@ class Round:
 
 @dataclass
 class History:
-    """The log as things. ``rates`` holds each link direction's ``link_changed`` rows as (t_s, rate in bit/s, cause)."""
+    """The log as things.
+
+    ``rates`` holds each link direction's ``link_changed`` rows as (t_s, rate in bit/s, cause); ``transfer_model`` is empty
+    where nothing was sent.
+    """
 
     end_s: float = 0.0
     status: str = "incomplete"
@@ -134,6 +138,7 @@ class History:
     privacy: list[Event] = field(default_factory=list)
     ledger: list[Event] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    transfer_model: str = ""
 
     def down_spans(self, node: str) -> list[Span]:
         """Spans in which ``node`` was down."""
@@ -315,6 +320,9 @@ class _Reader:
 
     def _on_ledger_appended(self, event: Event) -> None:
         self.history.ledger.append(event)
+
+    def _on_transfer_model(self, event: Event) -> None:
+        self.history.transfer_model = event.note
 
     def _on_notice(self, event: Event) -> None:
         if event.note not in self.history.notices:

@@ -45,6 +45,7 @@ def summarise(
         "ledger": {"entries": len(history.ledger), "bytes": sum(event.size_bytes or 0 for event in history.ledger)},
         "faults": _faults(history),
         "messages": _messages(history),
+        "transfer_model": _model(history),
         "notices": list(history.notices),
         "assumptions": [asdict(assumption) for assumption in plan.assumptions],
     }
@@ -170,6 +171,12 @@ def _faults(history: History) -> dict[str, Any]:
         "jobs_lost": sum(job.outcome == "lost" for job in history.jobs),
         "jobs_lost_by_cause": _counted(job.reason for job in history.jobs if job.outcome == "lost"),
     }
+
+
+def _model(history: History) -> dict[str, str] | None:
+    """Return how transfers were modelled, and why so; None where nothing was sent."""
+    name, _, reason = history.transfer_model.partition(": ")
+    return {"name": name, "reason": reason} if name else None
 
 
 def _counted(names: Any) -> dict[str, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from emulator.models.facts import Table
+from emulator.plan import ControlName
 from emulator.registry import nearest
 from emulator.topology.params import ParameterError
 from emulator.units import parse_quantity
@@ -55,7 +56,8 @@ def read_fields(fields: Mapping[str, Any], dimensions: Mapping[str, str], *, key
 
     Args:
         fields: As written in a scenario (text with units), or floats in base units from a topology's edge.
-        dimensions: Allowed field to its dimension in ``emulator.units``, or ``int``, ``bool``, ``plugin``, ``cooling``.
+        dimensions: Allowed field to its dimension in ``emulator.units``, or ``int``, ``bool``, ``control``, ``cooling``,
+            ``plugin``.
         key: Dotted path of the block, for messages.
 
     Raises:
@@ -94,6 +96,10 @@ def _read_value(raw: object, dimension: str) -> float | int | bool | str | Mappi
         if not isinstance(raw, bool):
             raise ValueError(f"got {raw!r}; want true or false")
         return raw
+    if dimension == "control":
+        if raw not in get_args(ControlName):
+            raise ValueError(f"got {raw!r}; allowed: {', '.join(get_args(ControlName))}")
+        return str(raw)
     if dimension == "int":
         if isinstance(raw, bool) or not isinstance(raw, int) or raw < 1:
             raise ValueError(f"got {raw!r}; want a whole number from 1")

@@ -82,7 +82,7 @@ def render_report(
         resources.network_section(tables, plan),
         resources.energy_section(tables),
         settings.assumptions_section(plan),
-        settings.settings_section(plan),
+        settings.settings_section(plan, history),
         "</main>\n",
         '<footer><div class="wrap">Every figure is computed from the event log (events/) and the plan (plan.json)'
         " of this run. Times are virtual. All tables are in tables/ as CSV and Parquet.</div></footer>\n",

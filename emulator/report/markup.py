@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
+from emulator.plan import LinkState
 from emulator.report.drawing import Drawing
 from emulator.report.svg import to_svg
-from emulator.units import format_bytes, format_duration
+from emulator.units import format_bytes, format_duration, format_rate
 
 MOST_ROWS: Final = 200
 """Rows of a table in the page; the files in ``tables/`` hold all."""
@@ -93,3 +94,10 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return a number of bytes for a table, a dash for none."""
     return format_bytes(count) if count > 0 else "-"
+
+
+def rate_range(states: Sequence[LinkState]) -> str:
+    """Return the rate of a link's direction, from the least to the greatest where it changes over time."""
+    rates = {state.rate_bps for state in states}
+    least, greatest = format_rate(min(rates)), format_rate(max(rates))
+    return least if least == greatest else f"{least} to {greatest}"

@@ -11,7 +11,8 @@ from typing import Final
 from emulator.plan import Link, Node, Plan
 from emulator.report import style
 from emulator.report.drawing import Circle, Drawing, Line, Polygon, Rect, Text
-from emulator.units import format_bytes, format_rate
+from emulator.report.markup import rate_range
+from emulator.units import format_bytes
 
 MOST_NODES: Final = 600
 _BLUES: Final = ("#b9d6ea", "#7fb5da", "#4292c6", "#1f6fb2", "#08417c")
@@ -131,7 +132,7 @@ def _hidden(plan: Plan) -> tuple[set[str], list[str]]:
 def _link(
     link: Link, places: Mapping[str, tuple[float, float]], carried: float | None, most: float, scale: float
 ) -> Line:
-    rates = f"{format_rate(link.up[0].rate_bps)} up, {format_rate(link.down[0].rate_bps)} down at first"
+    rates = f"{rate_range(link.up)} up, {rate_range(link.down)} down"
     tip = f"{link.name} ({link.profile}): {rates}"
     ends = [places[link.leaf], places[link.root]]
     if carried is None:

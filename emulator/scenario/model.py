@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import Fault
-from emulator.plan import FlowerSettings, TimingOnly
+from emulator.plan import FlowerSettings, NetworkSettings, TimingOnly
 
 Scalar = str | int | float | bool
 
@@ -66,6 +66,7 @@ class Scenario:
         recorded: For ``learning: none``: file of recorded calls, and whose to take (None: the planner's choice).
         sample: How many of how many clients train for real; None where all do.
         flower: Protocol settings.
+        network: How transfers are modelled.
         resolved: The whole scenario as plain data after ``--set``, ``--quick`` and defaults; writing it as YAML and
             running that repeats the run.
         places: Dotted key path to (file, line).
@@ -86,6 +87,7 @@ class Scenario:
     recorded: tuple[str, str | None] | None = None
     sample: tuple[int, int] | None = None
     flower: FlowerSettings = field(default_factory=FlowerSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 

@@ -136,6 +136,7 @@ _SECTIONS: Final[tuple[tuple[str, type[BaseModel], str], ...]] = (
     ("failures[N]", schema.FailureBlock, ""),
     ("clock", schema.ClockBlock, ""),
     ("flower", schema.FlowerBlock, ""),
+    ("network", schema.NetworkBlock, ""),
 )
 
 

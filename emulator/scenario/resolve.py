@@ -6,16 +6,17 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from emulator.datafiles import beside
-from emulator.plan import FlowerSettings, TimingOnly
+from emulator.network_settings import ModelName
+from emulator.plan import ControlName, FlowerSettings, NetworkSettings, TimingOnly
 from emulator.scenario.check import Checked
 from emulator.scenario.kinds import parse_sample, parse_time_of_day
 from emulator.scenario.model import AppSpec, ClockSpec, PluginSpec, Scalar, Scenario
-from emulator.scenario.schema import ClockBlock, Document, FlowerBlock, LearningBlock
+from emulator.scenario.schema import ClockBlock, Document, FlowerBlock, LearningBlock, NetworkBlock
 from emulator.scenario.tree import Place, Tree, dotted
 from emulator.scenario.yaml12 import Writer12
 from emulator.units import parse_quantity
@@ -48,6 +49,7 @@ def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], 
         "failures": plain["failures"],
         "clock": plain["clock"],
         "flower": plain["flower"],
+        "network": plain["network"],
     }
     numbered = zip(checked.failure_indices, plain["failures"], strict=True)
     return Scenario(
@@ -66,6 +68,7 @@ def resolve(checked: Checked, document: Document, config: Mapping[str, Scalar], 
         recorded=_recorded(plain["learning"]),
         sample=parse_sample(document.learning.trained_clients) if document.learning.trained_clients else None,
         flower=_flower(document.flower),
+        network=_network(document.network),
         resolved=resolved,
         places=_places(origin.tree),
     )
@@ -112,6 +115,15 @@ def _flower(block: FlowerBlock) -> FlowerSettings:
         lanes=block.lanes,
         chunk_bytes=round(parse_quantity(block.chunk, "size")),
         is_tls=block.tls,
+    )
+
+
+def _network(block: NetworkBlock) -> NetworkSettings:
+    return NetworkSettings(
+        model=cast(ModelName, block.model),
+        congestion_control=cast(ControlName, block.congestion_control),
+        queue_bytes=parse_quantity(block.queue, "size"),
+        packet_budget=block.packet_budget,
     )
 
 

@@ -27,6 +27,8 @@ Count = Annotated[int, _COUNT]
 Seed = Annotated[int, kinds.integer(0)]
 Switch = Annotated[bool, kinds.boolean()]
 LearningKind = Annotated[str, kinds.choice("real", "none")]
+ModelKind = Annotated[str, kinds.choice("auto", "packet", "fluid")]
+Control = Annotated[str, kinds.choice("cubic", "reno", "bbr")]
 TimeOfDay = Annotated[str, kinds.time_of_day()]
 Duration = Annotated[str, kinds.quantity("time", above=0)]
 Size = Annotated[str, _SIZE]
@@ -34,6 +36,7 @@ Size = Annotated[str, _SIZE]
 # A key left out is None. A key written with nothing behind it is a fault, so the kind stands around the "| None".
 MaybeName = Annotated[str | None, kinds.name(of_scenario=True)]
 MaybeText = Annotated[str | None, _TEXT]
+MaybeControl = Annotated[str | None, kinds.choice("cubic", "reno", "bbr")]
 MaybeCount = Annotated[int | None, _COUNT]
 MaybeFactor = Annotated[float | None, kinds.factor()]
 MaybeSwitch = Annotated[bool | None, kinds.boolean()]
@@ -166,6 +169,12 @@ class LinkFields(Block):
         default=None, description="Both directions share one capacity, as in Wi-Fi.", examples=[True]
     )
     tariff: MaybeTariff = Field(default=None, description="Price of data in either direction.", examples=["4 USD/GB"])
+    congestion_control: MaybeControl = Field(
+        default=None,
+        description="TCP congestion control of transfers that cross the link, instead of the run's; on a route, the "
+        "link nearest to the client counts.",
+        examples=["bbr"],
+    )
     # Left out it is None; written with nothing behind it, a fault, so the annotation does not say "| None".
     model: LinkModelBlock = Field(
         default=cast(LinkModelBlock, None),
@@ -220,6 +229,29 @@ class LearningBlock(Block):
     )
     memory: Size = Field(
         default="50 MB", description="With `none`: peak memory of a call, without the process.", examples=["200 MB"]
+    )
+
+
+class NetworkBlock(Block):
+    """How transfers are modelled, see [transfers.md](transfers.md)."""
+
+    model: ModelKind = Field(
+        default="auto",
+        description="`packet` follows every TCP segment, `fluid` shares rates; `auto` takes packets within `packet_budget`.",
+        examples=["packet"],
+    )
+    congestion_control: Control = Field(
+        default="cubic",
+        description="TCP congestion control of all transfers; only packets tell them apart.",
+        examples=["reno"],
+    )
+    queue: Size = Field(
+        default="150 kB", description="Buffer in front of links that give none (`queue`).", examples=["64 kB"]
+    )
+    packet_budget: Count = Field(
+        default=1_000_000,
+        description="With `auto`: most packet events of a run, some 5 CPU seconds a million.",
+        examples=[10000000],
     )
 
 
@@ -292,6 +324,7 @@ class Document(Block):
     failures: list[FailureBlock] = Field(default=[], description="Failure models, in order.")
     clock: ClockBlock = Field(default=ClockBlock(), description="Virtual time.")
     flower: FlowerBlock = Field(default=FlowerBlock(), description="Protocol constants.")
+    network: NetworkBlock = Field(default=NetworkBlock(), description="How transfers are modelled.")
     quick: Config = Field(
         default={},
         description="Changes that `--quick` makes, as nested or dotted keys; for a short first look.",

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from fedgen.data import aami, mitdb, physionet, simulated
 from fedgen.data.cache import load_or_prepare
+from fedgen.data.recording import Recording
 from fedgen.data.windows import PreparedPatient, prepare
 from fedgen.errors import ConfigError, DataError
 
@@ -25,6 +26,10 @@ class DataSource(Protocol):
 
     def test_patients(self) -> tuple[str, ...]:
         """Name the patients that the server tests on."""
+        ...
+
+    def recording(self, patient: str) -> Recording:
+        """Return one patient's raw signal and annotations."""
         ...
 
     def prepared(self, patient: str) -> PreparedPatient:
@@ -51,10 +56,13 @@ class MitdbSource:
         """Return DS2 without record 202."""
         return aami.TEST_PATIENTS
 
+    def recording(self, patient: str) -> Recording:
+        """Read and check a record."""
+        return mitdb.read_record(self.folder, patient, self.sums)
+
     def prepared(self, patient: str) -> PreparedPatient:
         """Read, check and prepare a record, or take it from the cache of records checked before."""
-        digest = mitdb.record_digest(patient, self.sums)
-        return load_or_prepare(digest, lambda: prepare(mitdb.read_record(self.folder, patient, self.sums)))
+        return load_or_prepare(mitdb.record_digest(patient, self.sums), lambda: prepare(self.recording(patient)))
 
     def digest(self) -> str:
         """Return the SHA-256 over the published sums of all records used."""
@@ -76,10 +84,14 @@ class SimulatedSource:
         """Return 21 names, none of them among the train patients."""
         return tuple(f"test-{i:04d}" for i in range(len(aami.TEST_PATIENTS)))
 
+    def recording(self, patient: str) -> Recording:
+        """Simulate a patient."""
+        return simulated.simulate(self.seed, patient)
+
     def prepared(self, patient: str) -> PreparedPatient:
         """Simulate and prepare a patient, or take it from the cache."""
         digest = f"simulated {simulated.SIMULATOR_VERSION} {self.seed} {patient}"
-        return load_or_prepare(digest, lambda: prepare(simulated.simulate(self.seed, patient)))
+        return load_or_prepare(digest, lambda: prepare(self.recording(patient)))
 
     def digest(self) -> str:
         """Return the SHA-256 of the simulator's version and seed."""

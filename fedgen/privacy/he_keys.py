@@ -17,7 +17,7 @@ Trust: all clients share the key. Server and one client together read single upd
 
 from collections.abc import Iterable
 from logging import INFO, WARNING
-from typing import cast
+from typing import Any, cast
 
 from flwr.app import ConfigRecord, Context, RecordDict
 from flwr.common.logger import log
@@ -25,6 +25,7 @@ from flwr.common.logger import log
 from fedgen.config import AppConfig
 from fedgen.privacy import bfv, ckks, key_wrap
 from fedgen.privacy.frame import Talk
+from fedgen.work import WORK_REPORT, WorkReport
 
 KEYS = "he-keys"
 """ConfigRecord in the client's state: `private` key, and `epoch-<n>`: the seed of the epoch's secret key."""
@@ -157,7 +158,7 @@ def answer_join(context: Context, content: RecordDict, config: AppConfig) -> Rec
     public = key_wrap.public_key(cast(bytes, keys["private"]))
     partition = int(context.node_config.get("partition-id", -1))
     role = str(context.node_config.get("role", ""))
-    return RecordDict({KEYS: ConfigRecord({"public": public, "partition": partition, "role": role})})
+    return _answer({"public": public, "partition": partition, "role": role}, agreements=1)
 
 
 def answer_deal(context: Context, content: RecordDict, config: AppConfig) -> RecordDict:
@@ -172,7 +173,7 @@ def answer_deal(context: Context, content: RecordDict, config: AppConfig) -> Rec
         raise ValueError(f"this node holds no key of epoch {epoch}")
     seed = cast(bytes, keys[name])
     wrapped = [key_wrap.wrap(seed, public, _purpose(epoch)) for public in cast(list[bytes], request.get("public", []))]
-    return RecordDict({KEYS: ConfigRecord({"epoch": epoch, "wrapped": wrapped})})
+    return _answer({"epoch": epoch, "wrapped": wrapped}, agreements=1 + len(wrapped))
 
 
 def answer_key(context: Context, content: RecordDict, config: AppConfig) -> RecordDict:
@@ -181,7 +182,13 @@ def answer_key(context: Context, content: RecordDict, config: AppConfig) -> Reco
     epoch, private = cast(int, record["epoch"]), cast(bytes, keys["private"])
     seed = key_wrap.unwrap(cast(bytes, record["wrapped"]), private, _purpose(epoch))
     context.state[KEYS] = ConfigRecord({"private": private, f"epoch-{epoch}": seed})
-    return RecordDict({KEYS: ConfigRecord({"holds": epoch})})
+    return _answer({"holds": epoch}, agreements=1)
+
+
+def _answer(values: dict[str, Any], *, agreements: int) -> RecordDict:
+    """Return an answer with the report of the keys made or agreed upon for it."""
+    report = WorkReport(key_agreements=float(agreements)).to_record()
+    return RecordDict({KEYS: ConfigRecord(values), WORK_REPORT: report})
 
 
 def epoch_key(context: Context, epoch: int) -> bytes:

@@ -85,7 +85,8 @@ def run_plan(tmp_path: Path) -> Callable[..., Outcome]:
         try:
             status = VirtualTimeBackend(RunOptions(folder, workers)).run(plan, log)
         finally:
-            assert check_events(read_events(folder / "events"), plan) == []
+            violations = check_events(read_events(folder / "events"), plan)
+            assert not violations, violations
         return Outcome(folder, plan, status, log.digest)
 
     return run

@@ -6,7 +6,7 @@ from engine_helpers import make_plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.plan import FlowerSettings, LinkState, Outage, PlacedFault
+from emulator.plan import FlowerSettings, LinkState, NetworkSettings, Outage, PlacedFault
 
 CLIENTS = 4
 names = st.sampled_from([f"client-{n:02d}" for n in range(CLIENTS)])
@@ -60,8 +60,16 @@ def plans(draw):
             is_tls=draw(st.booleans()),
         ),
     )
-    links = tuple(replace(link, up=draw(link_states()), down=draw(link_states())) for link in plan.links)
-    return replace(plan, links=links)
+    links = tuple(
+        replace(link, up=draw(link_states()), down=draw(link_states()), is_shared_medium=draw(st.booleans()))
+        for link in plan.links
+    )
+    network = NetworkSettings(
+        model=draw(st.sampled_from(["auto", "packet", "fluid"])),
+        congestion_control=draw(st.sampled_from(["cubic", "reno", "bbr"])),
+        queue_bytes=draw(st.sampled_from([3e3, 150e3])),
+    )
+    return replace(plan, links=links, network=network)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -12,7 +12,7 @@ from emulator.errors import RunFailed
 from emulator.flower import adapter
 from emulator.flower.tamper import is_active, node_config, tampered
 from emulator.flower.worker import Outcome
-from emulator.plan import Hostility
+from emulator.hostility import Hostility
 
 MODEL = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, dtype=np.float64)}
 OWN = {"w": MODEL["w"] + np.float32(0.5), "b": MODEL["b"] - 0.25}

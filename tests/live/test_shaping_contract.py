@@ -20,7 +20,7 @@ SLACK_S = 1e-3
 @pytest.fixture(params=["userspace", "netem"])
 def shaper(request, live_machine):
     if request.param == "netem" and not doctor.can_netem():
-        pytest.skip("this kernel has no netem; it is tested inside User Mode Linux")
+        pytest.skip("this kernel has no netem")
     return request.param
 
 

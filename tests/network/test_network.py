@@ -175,10 +175,10 @@ def test_wrong_calls_are_refused() -> None:
 
 def test_questions_about_links() -> None:
     network = Network([link("l", 1e6, 0.1, down_bps=2e6)])
-    assert network.rtt_s(up("l"), 0.0) == pytest.approx(0.2)
-    assert network.delay_s(Hop("l", "down"), 0.0) == 0.1
-    assert network.rate_bps("l", "down", 0.0) == 2e6
-    assert network.is_path_up(up("l"), 0.0)
+    assert network.links.rtt_s(up("l"), 0.0) == pytest.approx(0.2)
+    assert network.links.delay_s(Hop("l", "down"), 0.0) == 0.1
+    assert network.links.rate_bps("l", "down", 0.0) == 2e6
+    assert network.links.is_path_up(up("l"), 0.0)
     network.set_link_up("l", False, 1.0)
-    assert not network.is_path_up(up("l"), 1.0)
-    assert network.rate_bps("l", "up", 1.0) == 0.0
+    assert not network.links.is_path_up(up("l"), 1.0)
+    assert network.links.rate_bps("l", "up", 1.0) == 0.0

@@ -146,7 +146,7 @@ def test_a_partial_solution_equals_a_full_one(links: list[Link], script: list[Ac
     solve_all = Network._solve
 
     def solve_everything(self: Network) -> None:
-        for medium in self._media.values():
+        for medium in self.links:
             for resource in medium.resources.values():
                 resource.was_tight = True
                 self._allocation.touch(resource)

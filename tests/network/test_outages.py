@@ -28,7 +28,7 @@ def run_with_outage(cut_s: float, outage_s: float, size: float = 1e6) -> tuple[f
 @pytest.mark.parametrize("outage_s", [0.5, 1.0, 5.0, 60.0, 3600.0])
 def test_a_cut_flow_resumes_with_its_probe_in_slow_start(outage_s: float) -> None:
     end_s, kinds, sent = run_with_outage(3.0, outage_s)
-    resumed_s = 3.0 + probe_time(outage_s, tail_probe_s(RTT_S) + rto_s(RTT_S), rto_s(RTT_S))
+    resumed_s = 3.0 + probe_time(outage_s, tail_probe_s(RTT_S, rto_s(RTT_S)) + rto_s(RTT_S), rto_s(RTT_S))
     rest, window, seg_s = (1e6 - sent) / 1448, 1, 12000 / 1e6
     while rest > window and window * seg_s < RTT_S + seg_s:  # from one segment, doubling
         rest, window, resumed_s = rest - window, 2 * window, resumed_s + RTT_S + seg_s
@@ -68,19 +68,23 @@ def test_the_path_is_up_again_when_its_last_link_is() -> None:
         network.set_link_up(name, is_up, t_s)
     events = run_out(network)
     assert [event.kind for event in events] == ["stalled", "resumed", "finished"]
-    assert events[1].t_s == pytest.approx(2.0 + probe_time(7.0, tail_probe_s(0.04) + rto_s(0.04), rto_s(0.04)))
+    assert events[1].t_s == pytest.approx(
+        2.0 + probe_time(7.0, tail_probe_s(0.04, rto_s(0.04)) + rto_s(0.04), rto_s(0.04))
+    )
 
 
 def test_a_probe_that_meets_the_next_outage_is_lost() -> None:
     network = Network([link("l", 1e6, 0.02)])
     network.start("f", up("l"), 1e6, 0.0)
-    probe_s = 2.0 + probe_time(3.0, tail_probe_s(0.04) + rto_s(0.04), rto_s(0.04))
+    probe_s = 2.0 + probe_time(3.0, tail_probe_s(0.04, rto_s(0.04)) + rto_s(0.04), rto_s(0.04))
     network.set_link_up("l", False, 2.0)
     network.set_link_up("l", True, 5.0)
     network.set_link_up("l", False, probe_s - 0.01)
     network.set_link_up("l", True, 12.0)
     resumed = [event.t_s for event in run_out(network) if event.kind == "resumed"]
-    assert resumed == [pytest.approx(2.0 + probe_time(10.0, tail_probe_s(0.04) + rto_s(0.04), rto_s(0.04)))]
+    assert resumed == [
+        pytest.approx(2.0 + probe_time(10.0, tail_probe_s(0.04, rto_s(0.04)) + rto_s(0.04), rto_s(0.04)))
+    ]
 
 
 def test_others_use_what_a_stalled_flow_leaves() -> None:

@@ -9,7 +9,7 @@ from emulator.backends.des.tcp.control.reno import Reno
 from emulator.backends.des.tcp.control.windowed import WindowedMax
 from emulator.backends.des.tcp.pipe import Pipe, stages
 from emulator.backends.des.tcp.receiver import Ack, Receiver
-from emulator.backends.des.tcp.rtt import RttEstimator
+from emulator.backends.des.tcp.rtt import make_estimator
 from emulator.backends.des.tcp.scoreboard import Scoreboard
 from emulator.backends.des.tcp.simulate import FlowSpec, LinkSpec, simulate
 from emulator.backends.des.tcp.stack import LINUX_STACK, NS3_STACK
@@ -81,10 +81,20 @@ def test_the_receiver_acks_every_second_segment_and_every_gap() -> None:
 
 def test_the_time_out_follows_rfc_6298_with_each_stacks_floor() -> None:
     for stack, expected_s in ((LINUX_STACK, 0.1 + 0.2), (NS3_STACK, 0.2)):
-        rtt = RttEstimator(stack)
-        for _ in range(100):
-            rtt.add(0.1)
+        rtt = make_estimator(stack)
+        for turn in range(100):
+            rtt.add(0.1, 10 * turn, 10 * turn + 10)
         assert rtt.timeout_s() == pytest.approx(expected_s, rel=1e-3)
+
+
+def test_linux_lets_the_margin_fall_by_a_quarter_a_round_trip() -> None:
+    """The first sample sets it to twice the RTT; from the second round on it nears 200 ms, as in ``tcp_rtt_estimator``."""
+    rtt = make_estimator(LINUX_STACK)
+    rtt.add(0.6, 0, 10)
+    assert rtt.timeout_s() == pytest.approx(0.6 + 1.2)
+    for acknowledged in range(1, 45):  # ten ACKs a round trip: rounds end at 11, 21, 31, 41
+        rtt.add(0.6, acknowledged, acknowledged + 9)
+    assert rtt.timeout_s() == pytest.approx(0.6 + 0.2 + 1.0 * 0.75**3)
 
 
 def test_packet_sizes_count_headers_and_framing() -> None:
@@ -153,11 +163,13 @@ def test_a_windowed_maximum_forgets() -> None:
 
 
 def test_the_tier_follows_the_budget_and_says_why() -> None:
-    assert choose([(1e6, 3)] * 10).tier == "packet"
-    few = choose([(1e9, 3)], budget_events=10_000)
+    assert choose([(1e6, 3, 10)], budget_events=50_000).tier == "packet"
+    few = choose([(1e9, 3, 1)], budget_events=10_000)
     assert few.tier == "fluid"
-    assert str(few.events) in few.reason
-    assert choose([(1e9, 3)], wanted="packet", budget_events=1).tier == "packet"
+    assert f"{few.events:,}" in few.reason
+    assert "10,000" in few.reason
+    assert choose([(1e9, 3, 1)], wanted="packet", budget_events=1).tier == "packet"
+    assert choose([(1e9, 3, 1)], needs_packets="only packets tell bbr apart", budget_events=1).tier == "packet"
 
 
 def test_the_estimate_bounds_the_events() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.backends.des.tcp.simulate import FlowSpec, LinkSpec, Outcome, simulate
-from emulator.backends.des.tcp.stack import LINUX_STACK, NS3_STACK, ControlName
+from emulator.backends.des.tcp.stack import LINUX_STACK, NS3_STACK
 from emulator.backends.des.transfer import transfer_time
-from emulator.plan import Direction, Hop
+from emulator.plan import ControlName, Direction, Hop
 
 DEEP = 10_000
 

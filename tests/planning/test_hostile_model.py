@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from planning_builder import star_view
 
+from emulator.hostility import Hostility
 from emulator.models.failures import FAILURES
 from emulator.models.failures.hostile import STRENGTHS
-from emulator.plan import Hostility
 from emulator.rng import Streams
 from emulator.topology.params import ParameterError
 

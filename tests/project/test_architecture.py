@@ -13,7 +13,18 @@ PACKAGES = ("emulator", "fedgen", "topologies")
 
 # Each layer may import from those before it, and from itself.
 LAYERS = [
-    {"units", "errors", "rng", "registry", "plan", "events", "interrupts", "datafiles"},
+    {
+        "units",
+        "errors",
+        "rng",
+        "registry",
+        "network_settings",
+        "plan",
+        "events",
+        "interrupts",
+        "datafiles",
+        "hostility",
+    },
     {"scenario"},
     {"topology"},
     {"models"},
@@ -22,6 +33,7 @@ LAYERS = [
     {"flower"},
     {"backends", "invariants", "metrics", "report", "progress", "runfolder"},
     {"runner"},
+    {"study"},
     {"comparison"},
     {"livecommands"},
     {"cli"},

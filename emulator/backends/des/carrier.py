@@ -1,17 +1,22 @@
-"""SimPy glue for the network engine: transfers as events, link loads as rows."""
+"""SimPy glue for the transfer models: transfers as events."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 import simpy
 
-from emulator.backends.des.network import FlowEvent, Network
+from emulator.backends.des.links import Links
+from emulator.backends.des.model import FlowEvent, TransferModel
+from emulator.backends.des.network import Network
+from emulator.backends.des.tcp.network import PacketNetwork
+from emulator.backends.des.tcp.tier import Choice
 from emulator.events import EventLog
-from emulator.plan import Direction, Hop, Plan
+from emulator.plan import Direction, Hop, Plan, way_back
 
 
 class TimedOut(NamedTuple):
@@ -23,7 +28,7 @@ class TimedOut(NamedTuple):
 
 @dataclass
 class _Open:
-    """A transfer under way, with what its log rows say; its pieces are flows of the network engine, by name."""
+    """A transfer under way, with what its log rows say; its pieces are flows of the transfer model, by name."""
 
     started_s: float
     size_bytes: int
@@ -39,7 +44,7 @@ class _Open:
 
 @dataclass
 class _Piece:
-    """A flow of the engine: all of a transfer, or what a lane sends of it after a time-out."""
+    """A flow of the transfer model: all of a transfer, or what a lane sends of it after a time-out."""
 
     transfer: str
     done: simpy.Event
@@ -49,18 +54,39 @@ class _Piece:
 
 
 class Transfers:
-    """Starts and aborts transfers, and wakes SimPy when the engine has something to say.
+    """Starts and aborts transfers, and wakes SimPy when the transfer model has something to say.
 
-    Only one alarm is armed at a time; one that rings early (because a later change moved the next event) re-arms itself.
+    Until ``choose`` the fluid model holds the links' states; the model must be chosen before the first transfer.
+
+    Attributes:
+        links: The links' present states.
+        is_chosen: Whether ``choose`` was called.
     """
 
     def __init__(self, env: simpy.Environment, plan: Plan, log: EventLog) -> None:
         self.env = env
-        self.network = Network(plan.links)
+        self.links = Links(plan.links)
+        self.is_chosen = False
+        self._model: TransferModel = Network(self.links)
+        self._plan = plan
         self._log = log
         self._open: dict[str, _Open] = {}
         self._pieces: dict[str, _Piece] = {}
-        self._armed_s = float("inf")
+        self._armed_s = inf
+
+    def choose(self, choice: Choice) -> None:
+        """Take the model that the run's transfers go through from now on, and log it."""
+        self.is_chosen = True
+        self._log.append(
+            self.env.now, "transfer_model", value=choice.events, unit="events", note=f"{choice.tier}: {choice.reason}"
+        )
+        if choice.tier == "packet":
+            settings = self._plan.network
+            self._model.advance(self.env.now)
+            self._model = PacketNetwork(
+                self.links, self.env.now, seed=self._plan.seed, control=settings.congestion_control,
+                queue_bytes=settings.queue_bytes, routes=_both_ways(self._plan),
+            )  # fmt: skip
 
     def start(
         self,
@@ -73,7 +99,7 @@ class Transfers:
         source: str,
         target: str,
         note: str,
-        timeout_s: float = float("inf"),
+        timeout_s: float = inf,
     ) -> simpy.Event:
         """Begin a transfer; the event returned triggers when its last byte is at the receiver.
 
@@ -85,8 +111,7 @@ class Transfers:
         self._row("transfer_started", transfer, size_bytes=size_bytes)
         piece = self._pieces[flow_id] = _Piece(flow_id, self.env.event(), timeout_s, is_whole=True)
         transfer.pieces.add(flow_id)
-        self.network.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
-        self.arm()
+        self._model.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
         return piece.done
 
     def go_on(
@@ -99,8 +124,7 @@ class Transfers:
         piece = self._pieces[name] = _Piece(flow_id, self.env.event(), timeout_s, is_whole=False)
         transfer.pieces.add(name)
         self._resumed(transfer)
-        self.network.start(name, hops, size_bytes, self.env.now, extra_rtts=round_trips)
-        self.arm()
+        self._model.start(name, hops, size_bytes, self.env.now, extra_rtts=round_trips)
         return piece.done
 
     def finish(self, flow_id: str) -> None:
@@ -111,39 +135,48 @@ class Transfers:
 
     def abort(self, flow_id: str, why: str) -> None:
         """End a transfer whose sender or receiver is gone; its event never triggers."""
+        self.settle()  # it may be over at this very moment
         transfer = self._open.pop(flow_id, None)
         if transfer is None:
             return
         delivered = sum(self._stop(name) for name in sorted(transfer.pieces))
         self._row("transfer_lost", transfer, size_bytes=min(int(delivered), transfer.size_bytes), note=why)
-        self.arm()
 
     def _stop(self, name: str) -> float:
-        """Take a flow from the engine; return the bytes it had sent."""
+        """Take a flow from the transfer model; return the bytes it had sent."""
         piece = self._pieces.pop(name)
         if piece.transfer in self._open:
             self._open[piece.transfer].pieces.discard(name)
-        return self.network.abort(name, self.env.now)
+        return self._model.abort(name, self.env.now)
 
     def set_link_up(self, link: str, is_up: bool) -> None:
         """Take a link down or bring it back."""
-        self.network.set_link_up(link, is_up, self.env.now)
-        self.arm()
+        self._model.set_link_up(link, is_up, self.env.now)
 
     def set_background(self, link: str, direction: Direction, rate_bps: float) -> None:
         """Set the constant-rate load that sensors put on a link."""
-        self.network.set_background(link, direction, rate_bps, self.env.now)
-        self.arm()
+        self._model.set_background(link, direction, rate_bps, self.env.now)
 
     def settle(self) -> None:
-        """Bring the engine to the present and deliver what has happened."""
-        for event in self.network.advance(self.env.now):
+        """Bring the model to the present and deliver what has happened."""
+        for event in self._model.advance(self.env.now):
             self._deliver(event)
 
-    def arm(self) -> None:
-        """Make sure SimPy wakes at the engine's next event."""
+    def take_loads(self) -> list[tuple[str, Direction, float]]:
+        """Return the IP bytes each link and direction carried since the last call."""
         self.settle()
-        next_s = self.network.next_event_s()
+        return self._model.take_loads(self.env.now)
+
+    def is_idle(self) -> bool:
+        """Return whether no transfer will get anywhere unless something else happens first."""
+        return self._model.is_idle()
+
+    def look_ahead(self, until_s: float) -> None:
+        """Let the model work ahead to ``until_s``, before which SimPy has nothing to do; wake it where something happens.
+
+        An alarm that was overtaken by an earlier one rings in vain.
+        """
+        next_s = self._model.next_event_s(until_s)
         if next_s is None or next_s >= self._armed_s:
             return
         self._armed_s = next_s
@@ -152,9 +185,9 @@ class Transfers:
 
     def _ring(self, armed_s: float, _event: simpy.Event) -> None:
         if armed_s != self._armed_s:
-            return  # an earlier alarm was armed since; it re-arms as needed
-        self._armed_s = float("inf")
-        self.arm()
+            return
+        self._armed_s = inf
+        self.settle()
 
     def _deliver(self, event: FlowEvent) -> None:
         piece = self._pieces.get(event.flow_id)
@@ -178,7 +211,7 @@ class Transfers:
         if not transfer.is_stalled:
             transfer.is_stalled = True
             self._row("transfer_stalled", transfer, note=f"{event.link} is down")
-        if piece.timeout_s < float("inf"):
+        if piece.timeout_s < inf:
             alarm = self.env.timeout(max(0.0, event.t_s + piece.timeout_s - self.env.now))
             alarm.callbacks.append(lambda _event: self._give_up(event.flow_id, piece, cut))
 
@@ -195,7 +228,6 @@ class Transfers:
         self._stop(name)
         self._row("request_timed_out", self._open[piece.transfer], size_bytes=int(cut.moved_bytes))
         piece.done.succeed(cut)
-        self.arm()
 
     def _row(
         self,
@@ -218,3 +250,9 @@ class Transfers:
             unit="s" if value is not None else "",
             note=transfer.note if note is None else note,
         )
+
+
+def _both_ways(plan: Plan) -> list[tuple[Hop, ...]]:
+    """Return the routes of all clients, there and back."""
+    ups = [plan.routes[client.name] for client in plan.clients]
+    return ups + [way_back(hops) for hops in ups]

@@ -164,7 +164,7 @@ class FaultReplay:
     def _log_link(self, name: str, cause: str, *, is_up: bool) -> None:
         world = self._world
         for direction in (UP, DOWN):
-            rate = world.transfers.network.rate_bps(name, direction, world.now_s) if is_up else 0.0
+            rate = world.transfers.links.rate_bps(name, direction, world.now_s) if is_up else 0.0
             world.log.append(
                 world.now_s, "link_changed", link=name, peer=direction, value=rate, unit="bit/s", note=cause
             )

@@ -219,4 +219,4 @@ class Flow:
         """Remember the time-outs that rule the probing over an outage that begins now; ``path`` as it was before."""
         self.stalled_s = now_s
         self.cut_rto_s = path.rto_s
-        self.cut_probe_s = tail_probe_s(path.rtt_s) + path.rto_s
+        self.cut_probe_s = tail_probe_s(path.rtt_s, path.rto_s) + path.rto_s

@@ -8,7 +8,6 @@ weights depend on who took part and not on who was faster.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -163,9 +162,7 @@ class VirtualGrid(Grid):
         world = self._world
         if call.startswith("time."):
             return  # sleeping is no question; the horizon bounds it
-        if (
-            world.env.peek() < math.inf or self._waits_for_reply()
-        ):  # the cheap question first: this is asked at every call
+        if not world.has_stopped() or self._waits_for_reply():  # the cheap question first: this is asked at every call
             self._idle_calls = 0
             return
         if self._idle_calls == 0:

@@ -36,14 +36,14 @@ class LinkLoads:
     def write(self) -> None:
         """Append one row per link, direction and kind of traffic that carried anything."""
         world = self._world
-        world.transfers.settle()
         carried: Counter[tuple[str, Direction]] = Counter()
-        for link, direction, count in world.transfers.network.take_loads(world.now_s):
+        for link, direction, count in world.transfers.take_loads():
             carried[link, direction] = round(count)
             self._row(link, direction, round(count), "traffic")
         for (link, direction), count in sorted(self._small().items()):
-            left = self._capacity_bytes(link, direction) - carried[link, direction]
-            self._row(link, direction, min(round(count), int(left)), "protocol")
+            fitting = min(round(count), int(self._left_bytes(link, direction, carried)))
+            carried[link, direction] += max(0, fitting)
+            self._row(link, direction, fitting, "protocol")
         self._since_s = world.now_s
 
     def _small(self) -> dict[tuple[str, Direction], float]:
@@ -59,8 +59,16 @@ class LinkLoads:
                 total[hop.link, DOWN if hop.direction == UP else UP] += down
         return total
 
+    def _left_bytes(self, name: str, direction: Direction, carried: Counter[tuple[str, Direction]]) -> float:
+        """Return what a direction could still have carried since the last rows, by air time where both share a medium."""
+        capacity_bytes = self._capacity_bytes(name, direction)
+        if not self._world.plan.link_by_name[name].is_shared_medium:
+            return capacity_bytes - carried[name, direction]
+        taken = sum(carried[name, d] / self._capacity_bytes(name, d) for d in (UP, DOWN) if carried[name, d])
+        return capacity_bytes * (1 - taken)
+
     def _capacity_bytes(self, name: str, direction: Direction) -> float:
-        """Return what the link's planned states allow since the last rows; half of it where both directions share it."""
+        """Return what the link's planned states allow since the last rows."""
         link = self._world.plan.link_by_name[name]
         states = link.up if direction == UP else link.down
         ends = [*(state.from_s for state in states[1:]), math.inf]
@@ -68,7 +76,7 @@ class LinkLoads:
             state.rate_bps * max(0.0, min(end_s, self._world.now_s) - max(state.from_s, self._since_s))
             for state, end_s in zip(states, ends, strict=True)
         )
-        return bits / 8 / (2 if link.is_shared_medium else 1)
+        return bits / 8
 
     def _row(self, link: str, direction: Direction, count: int, note: str) -> None:
         world = self._world

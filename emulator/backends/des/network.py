@@ -10,48 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf
-from typing import Literal, NamedTuple
 
 from emulator.backends.des.agenda import Agenda
 from emulator.backends.des.allocation import Allocation
 from emulator.backends.des.flow import Flow, Phase, Step, path_facts
+from emulator.backends.des.links import Links
+from emulator.backends.des.model import FlowEvent, TransferModel
 from emulator.backends.des.timeline import DIRECTIONS, TICK_S, Medium
 from emulator.backends.des.transfer import GOODPUT, INITIAL_WINDOW, probe_time, syn_time
 from emulator.plan import Direction, Hop, Link
 
-FlowEventKind = Literal["finished", "stalled", "resumed"]
+__all__ = ["FlowEvent", "Network"]
 
 
-class FlowEvent(NamedTuple):
-    """Something the owner of a flow should know.
+class Network(TransferModel):
+    """All links and all transfers in progress, as rates (see ``TransferModel``).
 
-    ``delivered_bytes`` is the payload sent so far (all of it when finished); ``link`` the first link of the path that
-    lets nothing pass, for ``stalled``.
+    Bytes on links are payload * 1500/1448.
     """
 
-    kind: FlowEventKind
-    flow_id: str
-    t_s: float
-    delivered_bytes: float
-    link: str = ""
-
-
-class Network:
-    """All links and all transfers in progress.
-
-    Calls carry the present time, which never falls; a call at a later time than the last first lets everything up to
-    then happen, and what happened is returned by the next ``advance``. Sizes are payload bytes; bytes on links are IP
-    bytes (payload * 1500/1448).
-    """
-
-    def __init__(self, links: Iterable[Link]) -> None:
-        self._media = {link.name: Medium(link, index) for index, link in enumerate(links)}
+    def __init__(self, links: Links | Iterable[Link], now_s: float = 0.0) -> None:
+        super().__init__(links, now_s)
         self._flows: dict[str, Flow] = {}
         self._allocation = Allocation()
-        self._now_s = 0.0
         self._started = 0
         self._agenda = Agenda()
-        self._outbox: list[FlowEvent] = []
 
     def start(
         self,
@@ -73,12 +56,9 @@ class Network:
         Raises:
             ValueError: The id is in use, the size is negative, or a hop names an unknown link.
         """
-        if flow_id in self._flows:
-            raise ValueError(f"flow {flow_id!r} is already in progress")
-        if not 0 <= size_bytes < inf:
-            raise ValueError(f"flow {flow_id!r}: size must be 0 bytes or more, got {size_bytes}")
+        self._check_new(flow_id, flow_id in self._flows, size_bytes)
         self._catch_up(now_s)
-        media = tuple((self._medium(hop.link), hop.direction) for hop in hops)
+        media = tuple((self.links[hop.link], hop.direction) for hop in hops)
         for medium, _ in media:
             self._bring(medium)
         flow = Flow(
@@ -114,7 +94,7 @@ class Network:
     def set_link_up(self, link: str, is_up: bool, now_s: float) -> None:
         """Bring a link up or down in both directions; saying so twice changes nothing."""
         self._catch_up(now_s)
-        medium = self._medium(link)
+        medium = self.links[link]
         self._bring(medium)
         if medium.is_up != is_up:
             medium.set_up(is_up)
@@ -123,84 +103,48 @@ class Network:
     def set_background(self, link: str, direction: Direction, rate_bps: float, now_s: float) -> None:
         """Set the constant load (IP bit/s) on one direction of a link; it goes before all flows."""
         self._catch_up(now_s)
-        medium = self._medium(link)
+        medium = self.links[link]
         self._bring(medium)
         medium.set_background(direction, rate_bps)
         self._changed(medium)
 
-    def next_event_s(self) -> float | None:
-        """Return when ``advance`` is next needed; None if nothing will happen without a further call."""
+    def next_event_s(self, before_s: float = inf) -> float | None:
+        """Return when ``advance`` is next needed; None if nothing will happen by ``before_s`` without a further call."""
         if self._outbox:
             return self._now_s
         self._solve()
         next_s = self._agenda.next_s()
-        return None if next_s == inf else max(next_s, self._now_s)
+        return None if next_s > before_s or next_s == inf else max(next_s, self._now_s)
 
-    def advance(self, to_s: float) -> list[FlowEvent]:
-        """Let everything up to ``to_s`` happen and return it in order of time, then of flow id."""
-        self._run(to_s)
-        events, self._outbox = self._outbox, []
-        return sorted(events, key=lambda event: (event.t_s, event.flow_id))
+    def is_idle(self) -> bool:
+        """Return whether nothing will ever happen without a further call."""
+        return self.next_event_s() is None
 
     def take_loads(self, now_s: float) -> list[tuple[str, Direction, float]]:
         """Return the IP bytes each link and direction carried since the last call, background included, where above 0.
 
         A byte counts on every link of its path at the moment it leaves the sender.
         """
-        self._run(now_s)
+        self._forward(now_s)
         for flow in self._flows.values():
             flow.settle(self._now_s)
             self._count(flow)
         loads: list[tuple[str, Direction, float]] = []
-        for name, medium in self._media.items():
+        for medium in self.links:
             self._bring(medium)
             for direction in DIRECTIONS:
                 if medium.carried[direction] > 0:
-                    loads.append((name, direction, medium.carried[direction]))
+                    loads.append((medium.name, direction, medium.carried[direction]))
                     medium.carried[direction] = 0.0
         return loads
-
-    def delay_s(self, hop: Hop, now_s: float) -> float:
-        """Return the one-way propagation delay of a hop in the link's state at ``now_s``."""
-        return self._medium(hop.link).state_at(hop.direction, now_s).delay_s
-
-    def rate_bps(self, link: str, direction: Direction, now_s: float) -> float:
-        """Return the rate of one direction of a link at ``now_s``, at the IP layer; 0 while the link is down."""
-        medium = self._medium(link)
-        return medium.state_at(direction, now_s).rate_bps if medium.is_up else 0.0
-
-    def rtt_s(self, hops: Sequence[Hop], now_s: float) -> float:
-        """Return the propagation round trip over ``hops`` in the links' states at ``now_s``."""
-        both = [Hop(hop.link, direction) for hop in hops for direction in DIRECTIONS]
-        return sum(self.delay_s(hop, now_s) for hop in both)
-
-    def is_path_up(self, hops: Sequence[Hop], now_s: float) -> bool:
-        """Return whether every link of ``hops`` is up and has a rate in both directions at ``now_s``."""
-        media = [self._medium(hop.link) for hop in hops]
-        return all(m.is_up and all(m.state_at(d, now_s).rate_bps > 0 for d in DIRECTIONS) for m in media)
 
     def active_flows(self) -> list[str]:
         """Return the ids of the transfers in progress, in order of their start."""
         return list(self._flows)
 
-    def _medium(self, link: str) -> Medium:
-        try:
-            return self._media[link]
-        except KeyError:
-            raise ValueError(f"unknown link {link!r}; known: {', '.join(self._media) or 'none'}") from None
-
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    def _catch_up(self, now_s: float) -> None:
-        """Run to ``now_s`` before a change; changes at one time are solved together, by the next ``advance``."""
-        if now_s > self._now_s:
-            self._run(now_s)
-        elif now_s < self._now_s - TICK_S:
-            raise ValueError(f"time would fall from {self._now_s} s to {now_s} s")
-
     def _run(self, to_s: float) -> None:
-        if to_s < self._now_s - TICK_S:
-            raise ValueError(f"time would fall from {self._now_s} s to {to_s} s")
         while True:
             self._solve()
             now_s = self._agenda.next_s()

@@ -118,7 +118,7 @@ def _doom(world: World, carriage: Carriage, hops: tuple[Hop, ...]) -> tuple[floa
 
     First the bytes until an object is refused, then the seconds until the session ends.
     """
-    rates = [world.transfers.network.rate_bps(hop.link, hop.direction, world.now_s) for hop in hops]
+    rates = [world.transfers.links.rate_bps(hop.link, hop.direction, world.now_s) for hop in hops]
     slowest_bps = min(rates, default=math.inf)
     before = 0.0
     for moved, _ in completion_marks(carriage.parts, world.plan.flower.lanes) if slowest_bps > 0 else ():

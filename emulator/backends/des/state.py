@@ -12,7 +12,7 @@ from flwr.app.metadata import Metadata
 
 from emulator.flower.adapter import ObjectSizes
 from emulator.models import thermal
-from emulator.plan import Hop, Node
+from emulator.plan import Hop, Node, way_back
 
 
 @dataclass
@@ -130,7 +130,7 @@ class NodeState:
     @property
     def down_hops(self) -> tuple[Hop, ...]:
         """Route from the server."""
-        return tuple(Hop(hop.link, "down" if hop.direction == "up" else "up") for hop in reversed(self.up_hops))
+        return way_back(self.up_hops)
 
     def compute_s(self, work_s: float, now_s: float) -> float:
         """Return the seconds that ``work_s`` at full speed take from ``now_s`` on, and warm the device by them."""

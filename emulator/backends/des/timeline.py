@@ -1,4 +1,4 @@
-"""Links as the fluid engine sees them: the states of both directions over time, background load, and bytes carried."""
+"""Links as the transfer models see them: the states of both directions over time, background load, and bytes carried."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class Medium:
         self.index = index
         self.is_shared = link.is_shared_medium
         self.queue_bytes = link.queue_bytes or 0.0
+        self.congestion_control = link.congestion_control
         self.is_up = True
         self.now_s = 0.0
         self.watchers: dict[Flow, None] = {}  # unfinished flows whose path crosses the link, sending or not

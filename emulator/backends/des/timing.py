@@ -55,7 +55,7 @@ def _wait_for_nodes(world: World, at_least: int) -> list[NodeState]:
     world.server.wait_until_up()
     world.run_until(world.now_s)  # what happens at this very moment counts
     while len(nodes := world.listed_nodes()) < at_least:
-        if world.env.peek() == float("inf"):
+        if world.has_stopped():
             raise Stalled(f"{at_least} nodes are needed for a round and nothing more can happen; {world.waiting_for()}")
         world.run_until(world.now_s + _LIST_NODES_S)
     return nodes

@@ -111,9 +111,12 @@ def rto_s(rtt_s: float, jitter_s: float = 0.0) -> float:
     return min(MAX_RTO_S, rtt_s + max(MIN_RTO_VARIANCE_S, 4 * jitter_s))
 
 
-def tail_probe_s(rtt_s: float) -> float:
-    """Return the time after which the last segment is probed for: two round trips (RFC 8985)."""
-    return 2 * rtt_s
+def tail_probe_s(rtt_s: float, timeout_s: float) -> float:
+    """Return the time from the last ACK to the tail-loss probe: two round trips, no later than the time-out (RFC 8985).
+
+    The time-out counts from the oldest segment out, which was sent about a round trip before.
+    """
+    return min(2 * rtt_s, max(0.0, timeout_s - rtt_s))
 
 
 def window_after_idle(window: float, idle_s: float, timeout_s: float) -> float:

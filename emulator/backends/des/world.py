@@ -21,6 +21,7 @@ from emulator.backends.des.presence import Presence
 from emulator.backends.des.serverside import ServerSide
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.backends.des.supernode import lose, serve
+from emulator.backends.des.tcp.tier import choose_for_run
 from emulator.backends.des.waiting import Post
 from emulator.compute.costs import seconds
 from emulator.compute.measured import Measurements
@@ -92,22 +93,28 @@ class World:
             RunFailed: The plan's horizon would be passed.
         """
         if until_s > self.plan.horizon_s:
+            self.transfers.look_ahead(min(self.env.peek(), self.plan.horizon_s))
             if self.env.peek() > self.plan.horizon_s:
                 self._past_horizon()
             until_s = math.nextafter(self.plan.horizon_s, math.inf)
         env = self.env
-        while env.peek() <= until_s:
-            if stop is not None and stop.triggered:
-                return
+        while stop is None or not stop.triggered:
+            self.transfers.look_ahead(min(env.peek(), until_s))
+            if env.peek() > until_s:
+                break
             env.step()
             raise_if_interrupted()
-        if stop is not None and stop.triggered:
+        else:
             return
         if until_s > self.plan.horizon_s:
             self._past_horizon()
         if until_s > env.now:
             env.timeout(until_s - env.now)  # nothing else is due by then
             env.step()
+
+    def has_stopped(self) -> bool:
+        """Return whether nothing more will happen by itself."""
+        return self.env.peek() == math.inf and self.transfers.is_idle()
 
     def _past_horizon(self) -> None:
         horizon = format_duration(self.plan.horizon_s)
@@ -128,7 +135,12 @@ class World:
         *,
         original: Delivery | None = None,
     ) -> Delivery:
-        """Leave a message at the SuperLink for ``node``, which stands in for the receiver of ``original`` where that is given."""
+        """Leave a message at the SuperLink for ``node``, which stands in for the receiver of ``original`` where that is given.
+
+        The run's first message decides how its transfers are modelled.
+        """
+        if not self.transfers.is_chosen:
+            self.transfers.choose(choose_for_run(self.plan, sizes.total_bytes))
         node.sent += 1
         delivery = Delivery(
             key=f"{node.name}#{node.sent}", node=node.name, metadata=metadata, message=message, sizes=sizes,
@@ -172,7 +184,7 @@ class World:
 
     def round_trip_s(self, node: NodeState) -> float:
         """Return propagation there and back between the node and the server, now."""
-        return self.transfers.network.rtt_s(node.up_hops, self.now_s)
+        return self.transfers.links.rtt_s(node.up_hops, self.now_s)
 
     def path_back(self, node: NodeState) -> simpy.Event | None:
         """Return None while the node reaches the server, else an event for when it may again."""

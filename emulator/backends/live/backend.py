@@ -143,7 +143,7 @@ class LiveBackend:
             raise BackendUnavailable("; ".join(refusals))
         if shaper == "netem" and not doctor.can_netem():
             raise BackendUnavailable(
-                "this kernel has no netem or brctl is missing; use --shaper userspace, or --sandbox uml"
+                "this kernel has no netem or brctl is missing; use --shaper userspace, or a kernel that has it"
             )
         return LiveJob(
             str(self._job_folder), shaper, for_s=self._options.for_s, with_captures=self._options.with_captures

@@ -104,7 +104,7 @@ def _flower(name: str) -> Check:
 def _namespaces() -> Check:
     advice = (
         "run as root, or allow unprivileged user namespaces (on Ubuntu: "
-        "sysctl kernel.apparmor_restrict_unprivileged_userns=0), or use --sandbox uml"
+        "sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
     )
     return Check("right to make network namespaces", _works(["true"]), True, advice)
 

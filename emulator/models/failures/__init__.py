@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from emulator.hostility import Hostility
 from emulator.models.failures.battery_solar import battery_solar
 from emulator.models.failures.crash import crash
 from emulator.models.failures.diurnal import diurnal
@@ -28,7 +29,7 @@ from emulator.models.failures.superlink import superlink
 from emulator.models.failures.trace import trace
 from emulator.models.failures.view import Reliability, View
 from emulator.models.failures.weibull import weibull
-from emulator.plan import Hostility, Outage, PlacedFault
+from emulator.plan import Outage, PlacedFault
 
 Fault = Outage | PlacedFault | Hostility
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal
 
+from emulator.hostility import Hostility
 from emulator.models.failures.reader import Names, Reader
 from emulator.models.failures.view import View
-from emulator.plan import Hostility
 from emulator.rng import Streams
 
 Attack = Literal[

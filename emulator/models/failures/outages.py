@@ -9,8 +9,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
+from emulator.hostility import Hostility
 from emulator.models.failures.view import View
-from emulator.plan import Hop, Hostility, Link, Outage, PlacedFault
+from emulator.plan import Hop, Link, Outage, PlacedFault
 
 MOST_FAULTS: Final = 200_000
 """More than this from one block is a mistake in a unit, or a model without an end."""

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from emulator.models.facts import Fact, Table, first_fact, read_facts
 from emulator.models.profiles import Own, like_chain, read_fields
-from emulator.plan import Assumption
+from emulator.plan import Assumption, ControlName
 from emulator.topology.params import ParameterError
 
 FIELDS: Final[dict[str, str]] = {
     "rate": "rate", "up": "rate", "down": "rate", "delay": "time", "rtt": "time", "jitter": "time", "loss": "fraction",
-    "queue": "size", "half_duplex": "bool", "tariff": "tariff", "model": "plugin",
+    "queue": "size", "half_duplex": "bool", "tariff": "tariff", "model": "plugin", "congestion_control": "control",
 }  # fmt: skip
 
 _RATES: Final = ("goodput", "goodput_android", "goodput_practical", "goodput_at_duty")
@@ -51,7 +51,7 @@ class LinkProfile:
     ``delay_s`` and ``jitter_s`` are one way. ``loss`` is applied to each direction as given, which is pessimistic where
     the source counted lost round trips. ``mtbf_s`` is the mean time a link is up between outages, ``mttr_s`` the mean
     length of an outage. ``can_carry_models`` is False where regulation lets too few bytes through in a day. ``model``
-    says how the figures change over time; None where they do not.
+    says how the figures change over time; None where they do not. ``congestion_control`` is None for the run's.
     """
 
     name: str
@@ -69,6 +69,7 @@ class LinkProfile:
     can_carry_models: bool = True
     bytes_per_day: float | None = None
     model: LinkModel | None = None
+    congestion_control: ControlName | None = None
     facts: tuple[tuple[str, Fact], ...] = ()
 
     def assumptions(self, *, is_reliability_used: bool = False, without: Collection[str] = ()) -> list[Assumption]:
@@ -149,7 +150,7 @@ def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
         changes["up_bps"] = changes["down_bps"] = values["rate"]
     for field, attribute in (("up", "up_bps"), ("down", "down_bps"), ("delay", "delay_s"), ("jitter", "jitter_s"),
                              ("loss", "loss"), ("queue", "queue_bytes"), ("half_duplex", "is_shared_medium"),
-                             ("tariff", "tariff_usd_per_gb")):  # fmt: skip
+                             ("tariff", "tariff_usd_per_gb"), ("congestion_control", "congestion_control")):  # fmt: skip
         if field in values:
             changes[attribute] = values[field]
     if "rtt" in values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from emulator.backends.des.tcp.clock import NEVER_NS
@@ -52,6 +52,14 @@ class Engine:
         self.now_ns, self.since_ns, _, _, _, handler, what = heapq.heappop(self._heap)
         self.events += 1
         handler(self.now_ns, what)
+
+    def run(self, until_ns: int, told: Sequence[object] = ()) -> None:
+        """Carry out all events up to ``until_ns``, or until ``told`` is not empty."""
+        heap = self._heap
+        while heap and heap[0][0] <= until_ns and not told:
+            self.now_ns, self.since_ns, _, _, _, handler, what = heapq.heappop(heap)
+            self.events += 1
+            handler(self.now_ns, what)
 
     def carry(self, now_ns: int, stages: Stages, size_bytes: int, handler: Handler, what: Any) -> None:
         """Send a packet down a path; ``handler`` is called when it arrives, and never if it is lost."""

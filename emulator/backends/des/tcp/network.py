@@ -1,72 +1,75 @@
-"""The packet-level model behind the fluid engine's calls: transfers start, links change and fail as time goes on.
+"""The packet-level model behind the transfer models' calls: transfers start, links change and fail as time goes on.
 
-Same calls as ``emulator.backends.des.network.Network``. Sizes are payload bytes, bytes on links IP bytes (headers, ACKs
-and retransmissions included). Left out: that packets past a link survive its cut (all packets of the transfers that
-cross it are lost), a background stream's own queueing (it takes its rate off the link), and that a change of rate also
-changes when the packets leave that wait.
+Bytes on links are IP bytes, with headers, ACKs and retransmissions. Left out: that packets past a link survive its cut
+(all packets of the transfers that cross it are lost), a background stream's own queueing (it takes its rate off the
+link), and that a change of rate also changes when the packets leave that wait.
 """
 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil, inf
 from typing import Final
 
-from emulator.backends.des.network import FlowEvent
+from emulator.backends.des.links import Links
+from emulator.backends.des.model import FlowEvent, TransferModel
 from emulator.backends.des.tcp.clock import NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.connection import Connection, Route
 from emulator.backends.des.tcp.control import make
 from emulator.backends.des.tcp.engine import Engine
-from emulator.backends.des.tcp.pipe import Pipe, Transmitter, stages
-from emulator.backends.des.tcp.stack import LINUX_STACK, ControlName, Stack
-from emulator.backends.des.timeline import DIRECTIONS, TICK_S, Medium
-from emulator.backends.des.transfer import GOODPUT, PACKET_BYTES
-from emulator.plan import Direction, Hop, Link
+from emulator.backends.des.tcp.pipe import Pipe, Transmitter, requeue, stages
+from emulator.backends.des.tcp.stack import LINUX_STACK, Stack
+from emulator.backends.des.timeline import DIRECTIONS, Medium
+from emulator.backends.des.transfer import GOODPUT, INITIAL_WINDOW, PACKET_BYTES
+from emulator.plan import ControlName, Direction, Hop, Link, way_back
 from emulator.rng import derive_seed
 
-DEFAULT_QUEUE_PACKETS: Final = 100
+DEFAULT_QUEUE_BYTES: Final = 100 * PACKET_BYTES
 """Buffer of a link whose profile gives none."""
-OPPOSITE: Final[dict[Direction, Direction]] = {"up": "down", "down": "up"}
 
 
-class PacketNetwork:
-    """All links and all transfers in progress, packet by packet.
+class PacketNetwork(TransferModel):
+    """All links and all transfers in progress, packet by packet (see ``TransferModel``).
 
-    Connections never give up: how long to wait is the application's business, as in the fluid engine.
+    Connections never give up: how long to wait is the application's business, as in the fluid model.
 
     Args:
         links: All links.
+        now_s: Present time.
         seed: Of the losses and of BBR's phases; each link direction and each flow has its own stream.
         stack: The end hosts.
-        control: Congestion control of transfers that name none.
+        control: Congestion control of transfers over links that name none.
+        queue_bytes: Buffer of links that give none.
         routes: Paths that will be used. Known paths let links that only one other feeds be crossed without events.
     """
 
     def __init__(
         self,
-        links: Iterable[Link],
+        links: Links | Iterable[Link],
+        now_s: float = 0.0,
         *,
         seed: int = 0,
         stack: Stack = LINUX_STACK,
         control: ControlName = "cubic",
+        queue_bytes: float = DEFAULT_QUEUE_BYTES,
         routes: Iterable[Sequence[Hop]] = (),
     ) -> None:
-        self._media = {link.name: Medium(link, index) for index, link in enumerate(links)}
+        super().__init__(links, now_s)
         self._stack = replace(stack, data_retries=0, syn_retries=0, closes=False)
         self._control: ControlName = control
+        self._queue_bytes = queue_bytes
         self._seed = seed
         self._engine = Engine()
-        self._now_s = 0.0
-        self._outbox: list[FlowEvent] = []
+        self._engine.now_ns = to_ns(now_s)
         self._flows: dict[str, Connection] = {}
         self._hops: dict[str, tuple[Hop, ...]] = {}
+        self._users: defaultdict[str, dict[str, None]] = defaultdict(dict)  # link to flows (an ordered set)
         self._counted: dict[tuple[str, Direction], int] = {}
-        self._pipes: dict[tuple[str, Direction], Pipe] = {}
-        for medium in self._media.values():
-            self._add_pipes(medium)
+        self._pipes: dict[tuple[str, Direction], Pipe] = {}  # of links that were used
         for route in routes:
             self._feed(tuple(route))
 
@@ -81,7 +84,7 @@ class PacketNetwork:
         *,
         extra_rtts: float = 2.0,
         extra_latency_s: float = 0.0,
-        initial_window: float = 10.0,
+        initial_window: float = INITIAL_WINDOW,
         control: ControlName | None = None,
     ) -> None:
         """Begin a transfer along ``hops``, from sender to receiver.
@@ -92,28 +95,33 @@ class PacketNetwork:
         Raises:
             ValueError: The id is in use, the size is negative, or a hop names an unknown link.
         """
-        if flow_id in self._flows:
-            raise ValueError(f"flow {flow_id!r} is already in progress")
-        if not 0 <= size_bytes < inf:
-            raise ValueError(f"flow {flow_id!r}: size must be 0 bytes or more, got {size_bytes}")
-        self._catch_up(now_s)
+        self._check_new(flow_id, flow_id in self._flows, size_bytes)
         path = tuple(hops)
+        rtt_s = self.links.rtt_s(path, now_s)
+        self._catch_up(now_s)
         self._feed(path)
-        rtt_s = self.rtt_s(path, self._now_s)
         draw = random.Random(derive_seed(self._seed, "control", flow_id)).random
         flow = Connection(
             flow_id, ceil(size_bytes), self._route(path), engine=self._engine, stack=self._stack,
-            control=make(control or self._control, draw), done=self._finished,
+            control=make(control or self._control_of(path), draw), done=self._finished,
             round_trips=int(extra_rtts) if path else 0, known_rtt_s=rtt_s, resumed=self._resumed,
         )  # fmt: skip
         flow.sender.cwnd = max(1, int(initial_window)) * self._stack.mss_bytes
         self._flows[flow_id], self._hops[flow_id] = flow, path
+        for hop in path:
+            self._users[hop.link][flow_id] = None
         wait_s = extra_latency_s + (extra_rtts - int(extra_rtts)) * rtt_s
         self._engine.now_ns = max(self._engine.now_ns, to_ns(self._now_s))
         self._engine.at(to_ns(self._now_s + wait_s), flow.open)
-        down = next((hop.link for hop in path if not self._media[hop.link].is_passing), "")
+        down = next((hop.link for hop in path if not self.links[hop.link].is_passing), "")
         if down:
             self._stall(flow, down)
+
+    def _control_of(self, path: tuple[Hop, ...]) -> ControlName:
+        """Return the control that the path's link nearest to the leaf names, else the default."""
+        from_leaf = path if path and path[0].direction == "up" else path[::-1]
+        named = (self.links[hop.link].congestion_control for hop in from_leaf)
+        return next((name for name in named if name), self._control)
 
     def abort(self, flow_id: str, now_s: float) -> float:
         """End a transfer and return the payload bytes that had left the sender.
@@ -122,11 +130,15 @@ class PacketNetwork:
             KeyError: No such transfer is in progress.
         """
         self._catch_up(now_s)
-        flow = self._flows.pop(flow_id)
-        del self._hops[flow_id]
+        flow = self._flows[flow_id]
         sent_bytes = self._sent_bytes(flow)
+        self._remove(flow_id)
         flow.close()
         return sent_bytes
+
+    def pipe(self, link: str, direction: Direction) -> Pipe:
+        """Return one direction of a link in use, to look at."""
+        return self._pipes[link, direction]
 
     def active_flows(self) -> list[str]:
         """Return the ids of the transfers in progress, in order of their start."""
@@ -136,114 +148,76 @@ class PacketNetwork:
 
     def set_link_up(self, link: str, is_up: bool, now_s: float) -> None:
         """Bring a link up or down in both directions; saying so twice changes nothing."""
-        self._catch_up(now_s)
-        medium = self._medium(link)
-        medium.roll(self._now_s)
+        medium = self._present(link, now_s)
         if medium.is_up != is_up:
             medium.set_up(is_up)
             self._changed(medium)
 
     def set_background(self, link: str, direction: Direction, rate_bps: float, now_s: float) -> None:
         """Set the constant load (IP bit/s) on one direction of a link; it goes before all flows."""
-        self._catch_up(now_s)
-        medium = self._medium(link)
-        medium.roll(self._now_s)
+        medium = self._present(link, now_s)
         medium.set_background(direction, rate_bps)
         self._changed(medium)
 
     def take_loads(self, now_s: float) -> list[tuple[str, Direction, float]]:
         """Return the IP bytes each link and direction carried since the last call, with background, where above 0."""
-        self._run(now_s)
+        self._forward(now_s)
         loads: list[tuple[str, Direction, float]] = []
-        for (name, direction), pipe in self._pipes.items():
-            medium = self._media[name]
+        for medium in self.links:
             medium.roll(self._now_s)
-            carried = pipe.carried_bytes - self._counted.get((name, direction), 0) + medium.carried[direction]
-            self._counted[name, direction] = pipe.carried_bytes
-            medium.carried[direction] = 0.0
-            if carried > 0:
-                loads.append((name, direction, float(carried)))
+            for direction in DIRECTIONS:
+                carried, medium.carried[direction] = medium.carried[direction], 0.0
+                key = medium.name, direction
+                if key in self._pipes:
+                    sent_bytes = self._pipes[key].sent_bytes(to_ns(self._now_s))
+                    carried += sent_bytes - self._counted.get(key, 0)
+                    self._counted[key] = sent_bytes
+                if carried > 0:
+                    loads.append((medium.name, direction, float(carried)))
         return loads
-
-    def delay_s(self, hop: Hop, now_s: float) -> float:
-        """Return the one-way propagation delay of a hop in the link's state at ``now_s``."""
-        return self._medium(hop.link).state_at(hop.direction, now_s).delay_s
-
-    def rate_bps(self, link: str, direction: Direction, now_s: float) -> float:
-        """Return the rate of one direction of a link at ``now_s``, at the IP layer; 0 while the link is down."""
-        medium = self._medium(link)
-        return medium.state_at(direction, now_s).rate_bps if medium.is_up else 0.0
-
-    def rtt_s(self, hops: Sequence[Hop], now_s: float) -> float:
-        """Return the propagation round trip over ``hops`` in the links' states at ``now_s``."""
-        return sum(self.delay_s(Hop(hop.link, direction), now_s) for hop in hops for direction in DIRECTIONS)
-
-    def is_path_up(self, hops: Sequence[Hop], now_s: float) -> bool:
-        """Return whether every link of ``hops`` is up and has a rate in both directions at ``now_s``."""
-        return all(self.rate_bps(hop.link, direction, now_s) > 0 for hop in hops for direction in DIRECTIONS)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    def next_event_s(self) -> float | None:
-        """Return when ``advance`` is next needed; None if nothing will happen without a further call.
+    def next_event_s(self, before_s: float = inf) -> float | None:
+        """Return when ``advance`` is next needed; None if nothing will happen by ``before_s`` without a further call."""
+        if not self._outbox and not self.is_idle():
+            self._engine.run(to_ns(before_s) if before_s < inf else NEVER_NS - 1, self._outbox)
+        return max(self._now_s, self._outbox[0].t_s) if self._outbox else None
 
-        It is a lower bound: a transfer cannot end before what was not yet sent has passed its slowest link and what has
-        not arrived its last. So most packets are simulated without a call for each.
-        """
-        if self._outbox:
-            return self._now_s
-        next_ns = self._engine.next_ns()
-        if next_ns == NEVER_NS or not self._flows:
-            return None
-        soonest_ns = min((self._soonest_ns(flow) for flow in self._flows.values()), default=NEVER_NS)
-        return max(self._now_s, to_s(max(next_ns, min(soonest_ns, NEVER_NS))))
+    def is_idle(self) -> bool:
+        """Return whether nothing will ever happen without a further call."""
+        return not self._outbox and all(flow.is_stalled and self._is_dead(name) for name, flow in self._flows.items())
 
-    def advance(self, to_s: float) -> list[FlowEvent]:
-        """Let everything up to ``to_s`` happen and return it in order of time, then of flow id."""
-        self._run(to_s)
-        events, self._outbox = self._outbox, []
-        return sorted(events, key=lambda event: (event.t_s, event.flow_id))
-
-    def _soonest_ns(self, flow: Connection) -> int:
-        """Return the earliest time at which something about a flow can have to be told."""
-        now_ns = max(self._engine.now_ns, to_ns(self._now_s))
-        path = [self._pipes[hop.link, hop.direction] for hop in self._hops[flow.name]]
-        if flow.is_stalled or not path:
-            return now_ns
-        size_bytes, board = self._stack.data_bytes(self._stack.mss_bytes), flow.sender.board
-        unsent_ns = max(pipe.packet_ns(size_bytes) for pipe in path) * max(0, board.count - board.nxt - 1)
-        missing = board.count - flow.receiver.arrived
-        return now_ns + max(unsent_ns, path[-1].packet_ns(size_bytes) * max(0, missing - 2))
-
-    def _catch_up(self, now_s: float) -> None:
-        if now_s < self._now_s - TICK_S:
-            raise ValueError(f"time would fall from {self._now_s} s to {now_s} s")
-        self._run(now_s)
+    def _is_dead(self, flow_id: str) -> bool:
+        """Return whether a link of a flow's path lets nothing pass and has no change ahead."""
+        media = [self.links[hop.link] for hop in self._hops[flow_id]]
+        return any(not (m.is_passing or (m.is_up and m.next_change_s < inf)) for m in media)
 
     def _run(self, to_s: float) -> None:
-        if to_s < self._now_s - TICK_S:
-            raise ValueError(f"time would fall from {self._now_s} s to {to_s} s")
         engine, until_ns = self._engine, to_ns(to_s)
-        while engine.next_ns() <= until_ns:
-            engine.step()
+        if until_ns < engine.now_ns - 1:
+            raise ValueError(f"time would fall from {engine.now_ns / 1e9} s to {to_s} s")
+        engine.run(until_ns)
         self._now_s = max(self._now_s, to_s)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _medium(self, link: str) -> Medium:
-        try:
-            return self._media[link]
-        except KeyError:
-            raise ValueError(f"unknown link {link!r}; known: {', '.join(self._media) or 'none'}") from None
+    def _present(self, link: str, now_s: float) -> Medium:
+        """Return a link as it is at ``now_s``."""
+        medium = self.links[link]
+        self._catch_up(now_s)
+        medium.roll(self._now_s)
+        return medium
 
     def _add_pipes(self, medium: Medium) -> None:
         shared = Transmitter(is_shared=True) if medium.is_shared else None
-        limit = max(1, round(medium.queue_bytes / PACKET_BYTES)) if medium.queue_bytes else DEFAULT_QUEUE_PACKETS
+        limit = max(1, round((medium.queue_bytes or self._queue_bytes) / PACKET_BYTES))
         for direction in DIRECTIONS:
             draw = random.Random(derive_seed(self._seed, "loss", medium.name, direction)).random
             self._pipes[medium.name, direction] = Pipe(
                 f"{medium.name} {direction}", 0.0, 0.0, limit=limit, draw=draw, transmitter=shared
             )
+        medium.roll(self._now_s)
         self._follow(medium)
         self._await_change(medium)
 
@@ -264,14 +238,19 @@ class PacketNetwork:
             self._pipes[medium.name, direction].set_state(rate_bps, state.delay_s, state.loss, state.jitter_s)
 
     def _changed(self, medium: Medium) -> None:
-        was_passing = all(self._pipes[medium.name, direction].is_passing for direction in DIRECTIONS)
-        self._follow(medium)
+        if (medium.name, "up") not in self._pipes:
+            return
+        pipes = [self._pipes[medium.name, direction] for direction in DIRECTIONS]
+        was_passing = all(pipe.is_passing for pipe in pipes)
+        now_ns = max(self._engine.now_ns, to_ns(self._now_s))
         if was_passing and not medium.is_passing:
-            for direction in DIRECTIONS:
-                self._pipes[medium.name, direction].cut(max(self._engine.now_ns, to_ns(self._now_s)))
-            for flow in self._flows.values():
-                if any(hop.link == medium.name for hop in self._hops[flow.name]):
-                    self._stall(flow, medium.name)
+            for pipe in pipes:
+                pipe.cut(now_ns)
+            for flow_id in self._users[medium.name]:
+                self._stall(self._flows[flow_id], medium.name)
+        self._follow(medium)
+        for group in [pipes] if medium.is_shared else [[pipe] for pipe in pipes]:
+            requeue(group, now_ns)
 
     def _stall(self, flow: Connection, link: str) -> None:
         if not flow.is_stalled:
@@ -284,8 +263,13 @@ class PacketNetwork:
 
     def _finished(self, flow: Connection, now_ns: int) -> None:
         if self._flows.get(flow.name) is flow:
-            del self._flows[flow.name], self._hops[flow.name]
+            self._remove(flow.name)
             self._outbox.append(FlowEvent("finished", flow.name, to_s(now_ns), float(flow.sender.board.total_bytes)))
+
+    def _remove(self, flow_id: str) -> None:
+        del self._flows[flow_id]
+        for hop in self._hops.pop(flow_id):
+            self._users[hop.link].pop(flow_id, None)
 
     @staticmethod
     def _sent_bytes(flow: Connection) -> float:
@@ -297,9 +281,10 @@ class PacketNetwork:
 
     def _ways(self, path: tuple[Hop, ...]) -> tuple[list[Pipe], list[Pipe]]:
         for hop in path:
-            self._medium(hop.link)
+            if (hop.link, hop.direction) not in self._pipes:
+                self._add_pipes(self.links[hop.link])
         forward = [self._pipes[hop.link, hop.direction] for hop in path]
-        return forward, [self._pipes[hop.link, OPPOSITE[hop.direction]] for hop in reversed(path)]
+        return forward, [self._pipes[hop.link, hop.direction] for hop in way_back(path)]
 
     def _feed(self, path: tuple[Hop, ...]) -> None:
         """Note which link feeds which; where that makes packets meet anew, split the paths in use again."""

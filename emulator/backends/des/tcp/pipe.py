@@ -27,14 +27,14 @@ class Pipe:
         jitter_ns: Standard deviation of the delay; packets keep their order.
         loss: Probability that a packet is lost on its way.
         limit: Packets that may wait beside the one being sent.
-        carried_bytes: Bytes that were sent (also those then lost).
+        carried_bytes: Bytes that were or will be sent (also those then lost); see ``sent_bytes``.
         dropped: Packets the queue refused.
         feeders: What hands packets to this pipe: other pipes, or None for a sender at its head.
         transmitter: What sends.
     """
 
     __slots__ = (
-        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_starts", "_tail_ns", "_times_ns",
+        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_tail_ns", "_times_ns", "_waiting",
         "carried_bytes", "delay_ns", "dropped", "feeders", "jitter_ns", "limit", "loss", "name", "transmitter",
     )  # fmt: skip
 
@@ -58,7 +58,7 @@ class Pipe:
         self.feeders: set[Pipe | None] = set()
         self.transmitter = transmitter or Transmitter()
         self._draw = draw
-        self._starts: deque[int] = deque()  # when each waiting packet will begin to be sent
+        self._waiting: deque[tuple[int, int]] = deque()  # when each waiting packet will begin to be sent, and its size
         self._sending_ns = 0  # when the packet now being sent began
         self._busy_key = 0
         self._arrival_ns = 0
@@ -66,7 +66,7 @@ class Pipe:
         self.set_state(rate_bps, delay_s, loss)
 
     def set_state(self, rate_bps: float, delay_s: float, loss: float, jitter_s: float = 0.0) -> None:
-        """Take a new rate (0: nothing passes), delay, loss and jitter; packets that wait leave at the old rate."""
+        """Take a new rate (0: nothing passes), delay, loss and jitter, for packets from now on; see ``requeue``."""
         self._rate_bps = rate_bps
         self._times_ns: dict[int, int] = {}
         self.delay_ns = to_ns(delay_s)
@@ -75,8 +75,13 @@ class Pipe:
 
     def cut(self, now_ns: int) -> None:
         """Lose what waits."""
-        self._starts.clear()
+        self.carried_bytes = self.sent_bytes(now_ns)
+        self._waiting.clear()
         self.transmitter.free_ns = self._sending_ns = now_ns
+
+    def sent_bytes(self, now_ns: int) -> int:
+        """Return the bytes whose transmission has begun by ``now_ns``."""
+        return self.carried_bytes - sum(size for start_ns, size in self._waiting if start_ns > now_ns)
 
     def packet_ns(self, size_bytes: int) -> int:
         """Return the time it takes to send a packet."""
@@ -107,37 +112,59 @@ class Pipe:
         if self._rate_bps <= 0:
             self.dropped += 1
             return None
-        starts = self._starts
-        while starts:
-            first_ns = starts[0]
+        waiting = self._waiting
+        while waiting:
+            first_ns = waiting[0][0]
             if first_ns > arrival_ns or (first_ns == arrival_ns and since_ns < self._sending_ns):
                 break
-            self._sending_ns = starts.popleft()
+            self._sending_ns = first_ns
+            waiting.popleft()
+        packet_ns = self._times_ns.get(size_bytes) or self.packet_ns(size_bytes)
         transmitter = self.transmitter
         start_ns, cause_ns = transmitter.free_ns, self._tail_ns
-        if start_ns > arrival_ns or starts:
-            if len(starts) >= self.limit:
+        if start_ns > arrival_ns or waiting:
+            if len(waiting) >= self.limit:
                 self.dropped += 1
                 return None
-            starts.append(start_ns)
+            waiting.append((start_ns, size_bytes))
         else:
             if start_ns < arrival_ns or since_ns >= self._sending_ns:
                 start_ns, cause_ns = arrival_ns, since_ns
-                overtakes = since_ns < start_ns - self.packet_ns(size_bytes)
-                self._busy_key = -start_ns if overtakes else start_ns
+                self._busy_key = -start_ns if since_ns < start_ns - packet_ns else start_ns
             self._sending_ns = start_ns
         self._tail_ns = start_ns
-        end_ns = start_ns + self.packet_ns(size_bytes)
-        transmitter.free_ns = end_ns
+        transmitter.free_ns = end_ns = start_ns + packet_ns
         self.carried_bytes += size_bytes
-        if self.loss and self._draw is not None and self._draw() < self.loss:
+        draw = self._draw
+        if self.loss and draw is not None and draw() < self.loss:
             return None
         arrival_ns = end_ns + self.delay_ns
-        if self.jitter_ns and self._draw is not None:  # the sum of three uniform draws, scaled to one deviation
-            noise = 2 * (self._draw() + self._draw() + self._draw()) - 3
-            arrival_ns = max(self._arrival_ns, end_ns, arrival_ns + round(noise * self.jitter_ns))
+        if self.jitter_ns and draw is not None:  # the sum of three uniform draws, scaled to one deviation
+            noisy_ns = arrival_ns + round((2 * (draw() + draw() + draw()) - 3) * self.jitter_ns)
+            arrival_ns = max(self._arrival_ns, end_ns, noisy_ns)
         self._arrival_ns = arrival_ns
         return arrival_ns, start_ns, cause_ns, self._busy_key
+
+
+def requeue(pipes: Sequence[Pipe], now_ns: int) -> None:
+    """Work out anew when what waits on one transmitter begins to be sent, after a change of its rates.
+
+    Where packets from now on find their place. Those that wait arrive when the old rate let them: that much a change of
+    rate is late.
+    """
+    waiting = sorted(
+        (start_ns, k, size) for k, pipe in enumerate(pipes) for start_ns, size in pipe._waiting if start_ns > now_ns
+    )
+    if not waiting:
+        return
+    for pipe in pipes:
+        pipe._waiting.clear()
+    start_ns = waiting[0][0]
+    for _, k, size in waiting:
+        pipes[k]._waiting.append((start_ns, size))
+        pipes[k]._tail_ns = start_ns
+        start_ns += pipes[k].packet_ns(size)
+    pipes[0].transmitter.free_ns = start_ns
 
 
 def stages(pipes: Sequence[Pipe]) -> tuple[tuple[Pipe, ...], ...]:

@@ -165,6 +165,13 @@ class Scoreboard:
         if not code & LOST:
             self._lose(self.una)
 
+    def lose_below(self, edge: int) -> None:
+        """Mark lost all below ``edge`` that was sent once and is not SACKed."""
+        index = self._state.find(_FRESH, self.una, edge)
+        while index >= 0:
+            self._lose(index)
+            index = self._state.find(_FRESH, index + 1, edge)
+
     def is_head_lost(self) -> bool:
         """Return whether the first unacknowledged segment is marked lost."""
         return bool(self._state[self.una] & LOST)

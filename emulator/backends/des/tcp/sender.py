@@ -1,22 +1,23 @@
 """The sending end of one transfer: ACK processing, loss recovery, retransmission time-outs, pacing.
 
 SACK recovery follows RFC 6675 with proportional rate reduction (RFC 6937, slow-start bound) in the order of ns-3.37's
-tcp-socket-base.cc. Left out: ECN, tail-loss probes, RACK, undo of spurious time-outs.
+tcp-socket-base.cc; tail-loss probes are Linux's. Left out: ECN, RACK, undo of spurious time-outs.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable
-from math import ceil
 
 from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.control import Control
 from emulator.backends.des.tcp.rate import RateSampler
 from emulator.backends.des.tcp.receiver import Ack
+from emulator.backends.des.tcp.reduction import RateReduction
 from emulator.backends.des.tcp.scoreboard import Scoreboard
 from emulator.backends.des.tcp.stack import Stack
-from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, WINDOW_LIMIT_BYTES, SocketState
+from emulator.backends.des.tcp.state import DISORDER, LOSS, OPEN, RECOVERY, SocketState
 
 
 class Sender(SocketState):
@@ -27,15 +28,16 @@ class Sender(SocketState):
 
     Attributes:
         board: The scoreboard.
-        timeout_at_ns: When the retransmission timer fires; ``NEVER_NS`` if it is not running.
+        timeout_at_ns: When the retransmission timer, or that of a tail-loss probe, fires; ``NEVER_NS`` if none runs.
         pace_at_ns: Before this nothing may leave, where the control paces.
         has_given_up: Too many time-outs in a row.
     """
 
     __slots__ = (
-        "_control", "_deliver_from", "_duplicates", "_is_first_partial", "_is_retransmission_acked", "_prr_delivered",
-        "_prr_flight", "_prr_sent", "_recover", "_recover_active", "_retries_left", "_rto_ns", "_sampler", "_send",
-        "_unsampled", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns", "timeouts",
+        "_control", "_deliver_from", "_duplicates", "_is_first_partial", "_is_probe_due", "_is_retransmission_acked",
+        "_probe_end", "_recover", "_recover_active", "_reduction", "_retries_left", "_rto_ns", "_sampler", "_send",
+        "_sent_ns", "_unsampled", "_wants_probe", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns",
+        "timeouts",
     )  # fmt: skip
 
     def __init__(self, size_bytes: int, stack: Stack, control: Control, send: Callable[[int, int, int], None]) -> None:
@@ -53,17 +55,21 @@ class Sender(SocketState):
         self._duplicates = 0
         self._is_first_partial = True
         self._is_retransmission_acked = False
-        self._prr_delivered = self._prr_flight = self._prr_sent = 0
+        self._reduction = RateReduction(stack.mss_bytes, wraps_at_32_bits=stack.wraps_at_32_bits)
         self._retries_left = stack.data_retries
         self._rto_ns = to_ns(stack.syn_rto_s)
         self._unsampled: deque[int] = deque()  # first transmissions whose RTT was not taken
         self._was_resent = bytearray(self.board.count)
+        self._wants_probe = False  # something was sent or acknowledged since the timer was last set
+        self._is_probe_due = False  # what the timer waits for is a tail-loss probe, no time-out
+        self._probe_end = -1  # while one is out, the segment after the last that was sent by then
+        self._sent_ns = array("q", bytes(8 * self.board.count))
 
     # -- events -------------------------------------------------------------------------------------------------------
 
     def open(self, now_ns: int, rtt_s: float) -> None:
         """Begin to send; the handshake measured ``rtt_s``."""
-        self.rtt.add(rtt_s)
+        self.rtt.add(rtt_s, 0, 0)
         self._rto_ns = to_ns(self.rtt.timeout_s())
         self._control.opened(self, to_s(now_ns))
         self.send_pending(now_ns)
@@ -75,23 +81,24 @@ class Sender(SocketState):
         self._measure(now_ns, acknowledged, ack.echo_ms)
         if acknowledged < board.una:
             return
-        prior_lost, prior_flight = board.lost_bytes, board.in_flight()
-        delivered_before = self._sampler.delivered_bytes if self._sampler else 0
+        sampler = self._sampler
+        if sampler:
+            prior_lost, prior_flight, delivered_before = board.lost_bytes, board.in_flight(), sampler.delivered_bytes
         fresh = board.sack(ack.blocks) if ack.blocks else []
-        delivered = self._count_sacked(fresh, now_ns)
+        delivered = self._count_sacked(fresh, now_ns) if fresh else 0
         before = board.una
         if acknowledged > before:
             delivered += self._discard(now_ns, acknowledged)
-        if self._sampler:
-            delivered = self._sampler.delivered_bytes - delivered_before
+        if sampler:
+            delivered = sampler.delivered_bytes - delivered_before
         self.newly_delivered = delivered
         self.flight = board.in_flight()
         self._process(now_ns, acknowledged, before, bool(fresh), delivered)
         self._is_retransmission_acked = False
-        if self._sampler:
+        if sampler:
             lost = abs(board.lost_bytes - prior_lost)
-            sample = self._sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
-            self._control.control(self, sample, self._sampler.delivered_bytes, to_s(now_ns))
+            sample = sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
+            self._control.control(self, sample, sampler.delivered_bytes, to_s(now_ns))
         self.send_pending(now_ns)
 
     def time_out(self, now_ns: int) -> None:
@@ -99,6 +106,9 @@ class Sender(SocketState):
         self.timeout_at_ns = NEVER_NS
         board = self.board
         if board.una >= board.count:
+            return
+        if self._is_probe_due:
+            self._probe_tail(now_ns)
             return
         if self.stack.data_retries and self._retries_left == 0:
             self.has_given_up = True
@@ -108,6 +118,7 @@ class Sender(SocketState):
         self._duplicates = 0
         board.time_out()
         self._recover, self._recover_active = board.nxt, True
+        self._probe_end = -1
         self._rto_ns = min(2 * self._rto_ns, to_ns(self.stack.max_rto_s))
         self._unsampled.clear()
         self.ssthresh = self._control.reduce(self)
@@ -118,7 +129,15 @@ class Sender(SocketState):
         self.send_pending(now_ns)
 
     def send_pending(self, now_ns: int) -> None:
-        """Send as much as the windows and the pacing allow (RFC 6675, step C)."""
+        """Send as much as the windows and the pacing allow."""
+        self._send_allowed(now_ns)
+        if self._wants_probe:
+            self._wants_probe = False
+            if self.phase == OPEN and self.stack.probes_tail and self.board.una < self.board.nxt:
+                self._await_probe(now_ns)
+
+    def _send_allowed(self, now_ns: int) -> None:
+        """Send by the rules of RFC 6675, step C."""
         board, mss = self.board, self.mss
         if board.una >= board.count:
             return
@@ -149,16 +168,20 @@ class Sender(SocketState):
     # -- ACKs ---------------------------------------------------------------------------------------------------------
 
     def _measure(self, now_ns: int, acknowledged: int, echo_ms: int) -> None:
-        """Take an RTT sample in whole milliseconds, unless the oldest segment covered was sent twice."""
+        """Take an RTT sample in whole milliseconds, where the stack may."""
         unsampled = self._unsampled
-        if not unsampled or acknowledged <= unsampled[0]:
-            return
-        if not self._was_resent[unsampled[0]]:
+        if self.stack.samples_resent:
+            may_sample = acknowledged > self.board.una
+        else:
+            if not unsampled or acknowledged <= unsampled[0]:
+                return
+            may_sample = not self._was_resent[unsampled[0]]
+            while unsampled and unsampled[0] < acknowledged:
+                unsampled.popleft()
+        if may_sample:
             sample_ms = now_ns // MILLISECOND_NS - echo_ms
-            self.rtt.add(sample_ms / 1000 if sample_ms > 0 else 1e-6)
+            self.rtt.add(sample_ms / 1000 if sample_ms > 0 else 1e-6, acknowledged, self.board.nxt)
             self._rto_ns = to_ns(self.rtt.timeout_s())
-        while unsampled and unsampled[0] < acknowledged:
-            unsampled.popleft()
 
     def _count_sacked(self, fresh: list[int], now_ns: int) -> int:
         if self._sampler:
@@ -199,6 +222,30 @@ class Sender(SocketState):
         else:
             self._advance(now_ns, acknowledged, segments, held_duplicates, is_duplicate)
 
+    # -- tail-loss probes (RFC 8985, section 7, as Linux does it) -----------------------------------------------------
+
+    def _await_probe(self, now_ns: int) -> None:
+        """Set the timer for a tail-loss probe, unless one is out: after two round trips, no later than the time-out."""
+        if self._probe_end > self.board.una:
+            return
+        self._probe_end = -1
+        one_out_ns = to_ns(self.stack.min_rto_s) if self.board.nxt - self.board.una == 1 else 2 * MILLISECOND_NS
+        pause_ns = 2 * to_ns(self.rtt.smoothed_s) + one_out_ns
+        left_ns = self._sent_ns[self.board.una] + self._rto_ns - now_ns
+        self.timeout_at_ns = now_ns + (min(pause_ns, left_ns) if left_ns > 0 else pause_ns)
+        self._is_probe_due = True
+
+    def _probe_tail(self, now_ns: int) -> None:
+        """Send a new segment, window or not, or else the last one again; then the time-out runs."""
+        board = self.board
+        window = self.stack.receive_window_bytes - board.in_flight()
+        is_new = board.nxt < board.count and board.size(board.nxt) <= window
+        self._is_probe_due = False
+        self._transmit(now_ns, board.nxt if is_new else board.nxt - 1)
+        self._probe_end = board.nxt
+        self._wants_probe = False
+        self.timeout_at_ns = now_ns + self._rto_ns
+
     def _take_duplicate(self, now_ns: int, delivered: int) -> None:
         """An ACK SACKed something new."""
         if self.phase == LOSS:
@@ -212,6 +259,10 @@ class Sender(SocketState):
         board = self.board
         may_enter = board.una >= self._recover or not self._recover_active
         is_due = self._duplicates == self.stack.duplicate_threshold and may_enter
+        if self._probe_end >= 0:
+            board.lose_below(self._probe_end - 1)
+            self._probe_end = -1
+            is_due = True
         if is_due or board.is_lost_above(board.una + 1):
             self._enter_recovery(now_ns, delivered)
 
@@ -220,13 +271,14 @@ class Sender(SocketState):
         if board.una < board.nxt and not board.is_head_lost():
             board.lose_head()
         self._recover, self._recover_active = board.nxt, True
+        if self._is_probe_due:
+            self._is_probe_due, self.timeout_at_ns = False, now_ns + self._rto_ns
         self._control.entered_recovery(self)
         self.phase = RECOVERY
         self.flight = board.in_flight()
         self.ssthresh = self._control.reduce(self)
         if not self._control.rules_window:
-            self._prr_sent = self._prr_delivered = 0
-            self._prr_flight = board.offset(board.nxt) - board.una * self.mss
+            self._reduction.begin(board.offset(board.nxt) - board.una * self.mss)
             self._reduce_rate(delivered)
         self._retransmit(now_ns)
 
@@ -274,23 +326,12 @@ class Sender(SocketState):
             self._rearm(now_ns)
 
     def _reduce_rate(self, delivered: int) -> None:
-        """Proportional rate reduction with the slow-start reduction bound (RFC 6937)."""
-        self._prr_delivered += delivered
-        flight, threshold = self.flight, self.ssthresh
-        if flight > threshold:
-            share = self._prr_delivered * threshold
-            if self.stack.wraps_at_32_bits:
-                share &= WINDOW_LIMIT_BYTES
-            allowed = ceil(share / max(1, self._prr_flight)) - self._prr_sent
-        else:
-            limit = delivered
-            if self._is_retransmission_acked:
-                surplus = self._prr_delivered - self._prr_sent
-                is_wrapped = surplus < 0 and self.stack.wraps_at_32_bits
-                limit = (surplus if is_wrapped else max(surplus, delivered)) + self.mss
-            allowed = min(limit, threshold - flight)
-        allowed = max(allowed, 0 if self._prr_sent > 0 else self.mss)
-        self.cwnd = flight + allowed
+        self.cwnd = self._reduction.window(
+            delivered,
+            flight=self.flight,
+            threshold=self.ssthresh,
+            is_retransmission_acked=self._is_retransmission_acked,
+        )
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -301,7 +342,12 @@ class Sender(SocketState):
         """Restart the retransmission timer after an ACK of new data; stop it when nothing is outstanding."""
         self._retries_left = self.stack.data_retries
         self._rto_ns = to_ns(self.rtt.timeout_s())
-        self.timeout_at_ns = now_ns + self._rto_ns if self.board.una < self.board.count else NEVER_NS
+        self._is_probe_due = False
+        if self.board.una >= self.board.count:
+            self.timeout_at_ns = NEVER_NS
+        else:
+            self.timeout_at_ns = now_ns + self._rto_ns
+            self._wants_probe = True
 
     def _retransmit(self, now_ns: int) -> None:
         """Send the next lost segment, else new data, else the head again."""
@@ -321,14 +367,17 @@ class Sender(SocketState):
             self._sampler.sent(index, self.flight == 0, to_s(now_ns))
             if self.board.nxt - (not is_resent) >= self.stack.initial_window and now_ns >= self.pace_at_ns:
                 self.pace_at_ns = now_ns + to_ns(size * 8 / self.pacing_bps)
+        self._sent_ns[index] = now_ns
         if self.timeout_at_ns == NEVER_NS:
             self.timeout_at_ns = now_ns + self._rto_ns
         self._send(now_ns, index, size)
         if is_resent:
             self._was_resent[index] = 1
         else:
-            self._unsampled.append(index)
+            self._wants_probe = True
             self.highest_sent = board.nxt
+            if not self.stack.samples_resent:
+                self._unsampled.append(index)
         if self.phase == RECOVERY:
-            self._prr_sent += size
+            self._reduction.note_sent(size)
         return size

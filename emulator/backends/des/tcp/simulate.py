@@ -12,8 +12,8 @@ from emulator.backends.des.tcp.connection import Connection, Route
 from emulator.backends.des.tcp.control import make
 from emulator.backends.des.tcp.engine import Engine
 from emulator.backends.des.tcp.pipe import Pipe, Transmitter, stages
-from emulator.backends.des.tcp.stack import LINUX_STACK, ControlName, Stack
-from emulator.plan import Direction, Hop
+from emulator.backends.des.tcp.stack import LINUX_STACK, Stack
+from emulator.plan import ControlName, Direction, Hop, way_back
 from emulator.rng import derive_seed
 
 DEFAULT_EVENT_BUDGET = 50_000_000
@@ -104,7 +104,7 @@ def simulate(
     names = [flow.name for flow in flows]
     if len(set(names)) < len(names):
         raise ValueError("flow names must be unique")
-    routes = [(_way(flow.hops, pipes), _way_back(flow.hops, pipes)) for flow in flows]
+    routes = [(_way(flow.hops, pipes), _way(way_back(flow.hops), pipes)) for flow in flows]
     for forward, back in routes:
         for way in (forward, back):
             for feeder, pipe in zip([None, *way], way, strict=False):
@@ -156,8 +156,3 @@ def _way(hops: Iterable[Hop], pipes: Mapping[tuple[str, Direction], Pipe]) -> li
         return [pipes[hop.link, hop.direction] for hop in hops]
     except KeyError as error:
         raise ValueError(f"unknown link {error.args[0][0]!r}") from None
-
-
-def _way_back(hops: Sequence[Hop], pipes: Mapping[tuple[str, Direction], Pipe]) -> list[Pipe]:
-    reverse: dict[Direction, Direction] = {"up": "down", "down": "up"}
-    return _way((Hop(hop.link, reverse[hop.direction]) for hop in reversed(hops)), pipes)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
-
-ControlName = Literal["cubic", "reno", "bbr"]
+from functools import cached_property
+from typing import Final
 
 NETWORK_HEADER_BYTES: Final = 20
 """IPv4 without options."""
@@ -32,7 +31,8 @@ class Stack:
         initial_window: Segments sent before the first ACK (RFC 6928).
         min_rto_s: Floor of the retransmission time-out.
         max_rto_s: Ceiling of the doubled time-out.
-        floors_variance: The floor applies to ``4 * rttvar`` (Linux), else to the whole time-out (RFC 6298).
+        floors_variance: The floor applies to the margin above the RTT, which Linux keeps for a round trip at a time;
+            else to the whole time-out (RFC 6298).
         syn_rto_s: First time-out of a SYN.
         syn_linear: Time-outs of a SYN of that length before they double (``tcp_syn_linear_timeouts``).
         syn_retries: Times a SYN, or its answer, is sent before that end gives up; 0 for never.
@@ -42,6 +42,8 @@ class Stack:
         duplicate_threshold: SACKed segments above a hole that make it lost.
         rearms_each_partial_ack: Every partial ACK restarts the time-out (Linux); else only the first of a recovery
             does (RFC 6582's impatient variant, ns-3).
+        probes_tail: Two round trips without an ACK are followed by a tail-loss probe (RFC 8985, Linux).
+        samples_resent: Timestamps give the RTT of segments sent twice as well (RFC 7323, Linux); else these give none.
         data_retries: Time-outs in a row after which the connection is given up; 0 for never.
         receive_window_bytes: Largest window the receiver announces.
         wraps_at_32_bits: Products in proportional rate reduction overflow as in ns-3.37, which starves recoveries from
@@ -66,6 +68,8 @@ class Stack:
     quick_acks: int = 16
     duplicate_threshold: int = 3
     rearms_each_partial_ack: bool = True
+    probes_tail: bool = True
+    samples_resent: bool = True
     data_retries: int = 15
     receive_window_bytes: int = 16 << 20
     wraps_at_32_bits: bool = False
@@ -80,9 +84,13 @@ class Stack:
 
     def ack_bytes(self, sack_blocks: int) -> int:
         """Return the bytes an ACK with ``sack_blocks`` SACK blocks takes on a link."""
-        options = TIMESTAMP_BYTES + (2 + 8 * sack_blocks if sack_blocks else 0)
-        padded = (options + 3) // 4 * 4
-        return NETWORK_HEADER_BYTES + TRANSPORT_HEADER_BYTES + padded + self.frame_bytes
+        return self._ack_sizes[sack_blocks]
+
+    @cached_property
+    def _ack_sizes(self) -> tuple[int, ...]:
+        headers = NETWORK_HEADER_BYTES + TRANSPORT_HEADER_BYTES + self.frame_bytes
+        options = [TIMESTAMP_BYTES + (2 + 8 * blocks if blocks else 0) for blocks in range(SACK_BLOCKS + 1)]
+        return tuple(headers + (size + 3) // 4 * 4 for size in options)
 
     def syn_wait_s(self, sent: int) -> float:
         """Return how long a SYN that was sent ``sent`` times before waits for its answer."""
@@ -97,7 +105,7 @@ class Stack:
 LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2, quick_acks=1,
-    rearms_each_partial_ack=False, data_retries=6, wraps_at_32_bits=True, repeated_answer_resets=True,
-    shares_choices=True, closes=True,
+    rearms_each_partial_ack=False, probes_tail=False, samples_resent=False, data_retries=6, wraps_at_32_bits=True,
+    repeated_answer_resets=True, shares_choices=True, closes=True,
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulator.backends.des.tcp.rtt import RttEstimator
+from emulator.backends.des.tcp.rtt import make_estimator
 from emulator.backends.des.tcp.stack import Stack
 
 OPEN: Final = 0
@@ -48,5 +48,5 @@ class SocketState:
         self.newly_delivered = 0
         self.last_acked = 0
         self.highest_sent = 0
-        self.rtt = RttEstimator(stack)
+        self.rtt = make_estimator(stack)
         self.pacing_bps = float("inf")

@@ -8,7 +8,7 @@ from emulator.backends.des.tcp.control.base import Control
 from emulator.backends.des.tcp.control.bbr import Bbr
 from emulator.backends.des.tcp.control.cubic import Cubic
 from emulator.backends.des.tcp.control.reno import Reno
-from emulator.backends.des.tcp.stack import ControlName
+from emulator.plan import ControlName
 
 __all__ = ["CONTROLS", "Control", "make"]
 

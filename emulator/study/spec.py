@@ -1,0 +1,77 @@
+"""What a study file says: scenario variants, seeds, and the tables wanted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run.
+
+    Attributes:
+        name: Its name in folders and tables.
+        scenario: The scenario file.
+        overrides: ``key=value`` changes, those of the whole study first.
+        quick: Apply the scenario's ``quick`` block.
+    """
+
+    name: str
+    scenario: Path
+    overrides: tuple[str, ...] = ()
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        title: Its head.
+        figure: Dotted path into a run's ``summary.json``, for example ``rounds.latency_median_s``.
+        scale: Factor on the figure, for example 100 for a percentage.
+        reference: Somebody else's value by variant, shown beside ours.
+    """
+
+    title: str
+    figure: str
+    scale: float = 1.0
+    reference: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table: variants down, figures across.
+
+    Attributes:
+        title: Its title.
+        variants: The rows; all variants where the file names none.
+        columns: The columns.
+    """
+
+    title: str
+    variants: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study.
+
+    Attributes:
+        name: Name of its folder.
+        question: The file's opening comment.
+        seeds: Seeds of the runs; run number i of every variant has the same seed, so that variants can be compared in pairs.
+        variants: In the order of the file.
+        baseline: The variant others are compared with.
+        tables: The tables to print and save.
+    """
+
+    name: str
+    question: str
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+    baseline: str
+    tables: tuple[TableSpec, ...]

@@ -1,0 +1,120 @@
+"""Studies: what a file may say, what is run again and what is not, and how figures are compared."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from emulator.errors import ScenarioError
+from emulator.study import run_study
+from emulator.study.cells import plan_cells
+from emulator.study.read import read_study
+from emulator.study.statistics import estimate, flatten, paired_difference
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(f"# Question: does it matter?\n{text}")
+    return path
+
+
+def test_interval_is_that_of_scipy():
+    values = list(np.random.default_rng(1).normal(3.0, 2.0, size=7))
+    found = estimate(values)
+    low, high = stats.t.interval(0.95, 6, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.mean == pytest.approx(np.mean(values))
+    assert estimate([2.0]).low is None
+    assert estimate([]).mean is None
+
+
+def test_differences_are_taken_in_pairs_of_the_same_seed():
+    found = paired_difference({1: 5.0, 2: 7.0, 4: 100.0}, {1: 4.0, 2: 6.0, 3: 0.0})
+    assert (found.mean, found.count) == (1.0, 2)
+    assert found.low == pytest.approx(1.0)
+    assert found.high == pytest.approx(1.0)
+
+
+def test_only_numbers_are_figures():
+    summary = {"a": 1, "b": {"c": 2.5, "d": None, "e": "x"}, "f": [1, 2], "g": True}
+    assert flatten(summary) == {"a": 1.0, "b.c": 2.5}
+
+
+def test_every_fault_of_a_study_file_is_told_with_its_line(tmp_path):
+    text = (
+        "varaints: {}\nvariants:\n  a: {scenario: nope.yaml, sett: {}}\ntables:\n  - columns: [{title: x, figur: y}]\n"
+    )
+    with pytest.raises(ScenarioError) as told:
+        read_study(write(tmp_path, text))
+    message = str(told.value)
+    assert "tiny.yaml:2: varaints: unknown key (did you mean 'variants'?)" in message
+    assert "tiny.yaml:4: variants.a.sett: unknown key (did you mean 'set'?)" in message
+    assert "tiny.yaml:6: tables[0].columns[0].figure: is missing" in message
+
+
+def test_names_and_files_that_are_not_there_are_told(tmp_path):
+    text = "scenario: nope.yaml\nseeds: [1, 1]\nbaseline: b\nvariants: {aa: , ab: }\n"
+    with pytest.raises(ScenarioError) as told:
+        read_study(write(tmp_path, text))
+    message = str(told.value)
+    assert "there is no file" in message
+    assert "baseline: got 'b'; must be a variant: aa, ab" in message
+    assert "names a seed twice" in message
+
+
+def test_finished_runs_are_kept_and_changed_ones_run_again(tmp_path):
+    def text(rounds: int) -> str:
+        return (
+            f"scenario: {SCENARIOS / 'star_numpy.yaml'}\nseeds: [3]\n"
+            f"variants:\n  one: {{set: {{app.config.num-server-rounds: 1}}}}\n"
+            f"  more: {{set: {{app.config.num-server-rounds: {rounds}}}}}\n"
+            "tables:\n  - title: T\n    columns: [{title: rounds, figure: rounds.closed, reference: {more: 9}}]\n"
+        )
+
+    def run(rounds: int) -> tuple[dict[str, str], str]:
+        states: dict[str, str] = {}
+        study = write(tmp_path, text(rounds))
+        result = run_study(
+            study, out=tmp_path / "out", on_cell=lambda cell, state: states.update({cell.variant.name: state})
+        )
+        assert not result.failures
+        return states, result.text
+
+    states, told = run(2)
+    assert states == {"one": "finished", "more": "finished"}
+    assert "| more | 2 (9) |" in told
+    assert run(2)[0] == {"one": "kept", "more": "kept"}
+    states, told = run(3)
+    assert states == {"one": "kept", "more": "finished"}
+    assert "| more | 3 (9) |" in told
+    rows = (tmp_path / "out" / "tiny" / "estimates.csv").read_text().splitlines()
+    row = next(line for line in rows if line.startswith("more,rounds.closed,"))
+    assert row.split(",")[2] == "3.0"
+    assert row.split(",")[6] == "2.0"
+
+
+def test_failed_run_is_told_and_the_others_count(tmp_path):
+    text = (
+        f"scenario: {SCENARIOS / 'star_numpy.yaml'}\nseeds: [1]\nvariants:\n"
+        "  good: {set: {app.config.num-server-rounds: 1}}\n"
+        "  bad: {set: {clock.horizon: 1 s}}\n"
+    )
+    result = run_study(write(tmp_path, text), out=tmp_path / "out")
+    assert list(result.failures) == ["bad seed-1"]
+    assert "horizon" in result.failures["bad seed-1"]
+    figures = (tmp_path / "out" / "tiny" / "runs.csv").read_text()
+    assert "good,1,rounds.closed,1.0" in figures
+    folder = next((tmp_path / "out" / "tiny" / "cells" / "good").glob("*/seed-1"))
+    assert math.isfinite(json.loads((folder / "summary.json").read_text())["rounds"]["latency_median_s"])
+
+
+def test_shipped_study_is_sound(tmp_path):
+    study = read_study(Path(__file__).parents[2] / "scenarios" / "paper" / "p1.yaml")
+    cells = plan_cells(study, tmp_path)
+    assert len(cells) == len(study.variants) * len(study.seeds)
+    assert len({cell.digest for cell in cells}) == len(cells)
