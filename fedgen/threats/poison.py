@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedgen.data import aami
+from fedgen.data.recording import Recording
 from fedgen.data.sources import DataSource
 from fedgen.data.windows import SAMPLES_BEFORE_BEAT, PreparedPatient
 from fedgen.errors import DataError
@@ -43,6 +44,10 @@ class PoisonedSource:
     def prepared(self, patient: str) -> PreparedPatient:
         """Return one patient's beats, poisoned."""
         return self.poison(self.honest.prepared(patient), self.share)
+
+    def recording(self, patient: str) -> Recording:
+        """Return one patient's raw signal, as it is."""
+        return self.honest.recording(patient)
 
     def digest(self) -> str:
         """Return the honest source's name: the data on the disk are the same."""
