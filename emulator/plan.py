@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from emulator.hostility import Hostility
 from emulator.network_settings import ControlName as ControlName
 from emulator.network_settings import NetworkSettings as NetworkSettings
 
@@ -336,13 +337,11 @@ class Plan:
         seed: Root of every random stream.
         starts_at_s: Time of day at virtual time 0, in seconds after midnight.
         horizon_s: Faults and link states are drawn up to here; a run may not pass it.
-        nodes: All nodes.
-        links: All links.
+        nodes: All nodes; ``links`` are all links.
         routes: For each client and sensor, its hops towards the server (a sensor's lead to its gateway only).
         outages: In order of time.
-        placed: Faults placed in the protocol.
-        app: The Flower app.
-        flower: Protocol constants.
+        placed: Faults placed in the protocol; ``hostile`` are clients that work against the training.
+        app: The Flower app, and in ``flower`` the protocol's constants.
         assumptions: Figures that are estimates.
         timing: Set for a run without learning; the app is then not run.
         network: How transfers are modelled.
@@ -361,6 +360,7 @@ class Plan:
     flower: FlowerSettings
     assumptions: tuple[Assumption, ...] = ()
     timing: TimingOnly | None = None
+    hostile: tuple[Hostility, ...] = ()
     network: NetworkSettings = field(default_factory=NetworkSettings)
 
     @cached_property

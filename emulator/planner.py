@@ -11,19 +11,32 @@ from emulator.compute.costs import WORK_UNITS, add_costs, reserve_bytes
 from emulator.compute.recorded import read_calls
 from emulator.datafiles import find_file
 from emulator.errors import Fault, ScenarioError
+from emulator.hostility import Hostility
 from emulator.models.devices import Hardware, resolve_hardware
 from emulator.models.failures import FAILURES, Reliability, View
+from emulator.models.failures.assumed import reliability_assumptions
 from emulator.models.failures.outages import close_outages, join_outages, spread_to_links, take
 from emulator.models.failures.view import match
 from emulator.models.links import LINKS, LinkProfile, resolve_link
 from emulator.models.links.profile import apply_fields
 from emulator.models.links.timeline import draw_states
-from emulator.plan import AppPlan, Assumption, Hop, Link, LinkState, Node, Outage, PlacedFault, Plan, Stream, TimingOnly
+from emulator.plan import (
+    AppPlan,
+    Assumption,
+    Hop,
+    Link,
+    LinkState,
+    Node,
+    Outage,
+    PlacedFault,
+    Plan,
+    Stream,
+    TimingOnly,
+)  # fmt: skip
 from emulator.registry import find_plugin, nearest
 from emulator.rng import Streams, derive_seed
 from emulator.scenario.model import PluginSpec, Scenario
 from emulator.topology import ParameterError, Topology, TopologyLink, TopologyNode, bind, build, find_routes
-from emulator.topology.params import as_list
 from topologies import TOPOLOGIES
 
 # One message of a small generative model: some 50 000 float32 with Flower's framing.
@@ -101,7 +114,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
     routes = find_routes(network.nodes, network.links)
     _check_clients(scenario, topology, network, routes=routes, faults=faults)
     _check_streams(scenario, network, faults)
-    outages, placed = _draw_failures(scenario, network, faults)
+    outages, placed, hostile = _draw_failures(scenario, network, faults)
     _check_timing(scenario, faults)
     if unshown := scenario.network.unshown([link.congestion_control for link in network.links]):
         faults.add("network.model", unshown)
@@ -119,6 +132,7 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
         routes=dict(sorted(routes.items())),
         outages=tuple(join_outages(outages)),
         placed=tuple(sorted(placed, key=lambda fault: (fault.round, fault.node, fault.phase, fault.action))),
+        hostile=tuple(sorted(hostile, key=lambda item: item.node)),
         app=AppPlan(
             path=str(scenario.app.path),
             run_config=dict(sorted(scenario.app.config.items())),
@@ -127,7 +141,12 @@ def _plan(scenario: Scenario, faults: _Faults) -> Plan | None:
             fresh_process=scenario.app.fresh_process,
         ),
         flower=scenario.flower,
-        assumptions=tuple(sorted(network.assumptions | _reliability_assumptions(scenario, network))),
+        assumptions=tuple(
+            sorted(
+                network.assumptions
+                | reliability_assumptions([spec.params for spec in scenario.failures], network.profiles)
+            )
+        ),
         timing=timing,
         network=scenario.network,
     )
@@ -343,7 +362,9 @@ def _check_streams(scenario: Scenario, network: _Network, faults: _Faults) -> No
                 )
 
 
-def _draw_failures(scenario: Scenario, network: _Network, faults: _Faults) -> tuple[list[Outage], list[PlacedFault]]:
+def _draw_failures(
+    scenario: Scenario, network: _Network, faults: _Faults
+) -> tuple[list[Outage], list[PlacedFault], list[Hostility]]:
     view = View(
         nodes=network.nodes,
         links=network.links,
@@ -352,43 +373,27 @@ def _draw_failures(scenario: Scenario, network: _Network, faults: _Faults) -> tu
         reliability={name: Reliability(item.mtbf_s, item.mttr_s) for name, item in network.profiles.items()},
         on_battery=frozenset(name for name, item in network.hardware.items() if item.has_battery),
     )
-    outages: list[Outage] = []
-    placed: list[PlacedFault] = []
-    seen: dict[str, int] = {}
+    outages, placed = list[Outage](), list[PlacedFault]()
+    hostile, seen = dict[str, Hostility](), dict[str, int]()
     for spec in scenario.failures:
         number = seen[spec.kind] = seen.get(spec.kind, 0) + 1
         streams = Streams(derive_seed(scenario.seed, "failures", spec.kind, number))
         for fault in _draw(spec, view, streams, faults=faults):
             if isinstance(fault, Outage):
                 outages.append(fault)
-            else:
+            elif isinstance(fault, PlacedFault):
                 placed.append(fault)
-    return outages, placed
+            elif hostile.setdefault(fault.node, fault) is not fault:
+                faults.add(
+                    spec.key,
+                    f"{fault.node!r} is hostile already, with {hostile[fault.node].attack!r}; one attack a client",
+                )
+    return outages, placed, list(hostile.values())
 
 
-def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) -> list[Outage | PlacedFault]:
+def _draw(spec: PluginSpec, view: View, streams: Streams, *, faults: _Faults) -> list[Outage | PlacedFault | Hostility]:
     with faults.at(f"{spec.key}.kind"):
         function = find_plugin(spec.kind, FAILURES, group="emulator.failures")
         with faults.at(spec.key, below=True):
             return take(function(view, streams, **bind(function, spec.params)), view)
     return []
-
-
-def _reliability_assumptions(scenario: Scenario, network: _Network) -> set[Assumption]:
-    """Return the estimates among the reliability figures that a failure block takes from link profiles."""
-    found: set[Assumption] = set()
-    for spec in scenario.failures:
-        if "profile" not in (spec.params.get("mtbf"), spec.params.get("mttr")) or "links" not in spec.params:
-            continue
-        try:
-            names = match(as_list(spec.params["links"]), list(network.profiles), what="link", key="")
-        except ParameterError:
-            continue  # reported where the block is drawn
-        for name in names:
-            profile = network.profiles[name]
-            found.update(
-                fact.assumption()
-                for attribute, fact in profile.facts
-                if attribute in ("mtbf_s", "mttr_s") and fact.is_assumed
-            )
-    return found

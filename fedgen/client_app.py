@@ -20,6 +20,7 @@ from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.registry import QUERIES
 from fedgen.raw_signals import pack_portion
 from fedgen.strategies.tolerant_fedavg import SCORE_COUNTS, SCORES_RECORD
+from fedgen.threats.poison import poisoned
 from fedgen.work import WORK_REPORT, WorkReport
 
 SOURCE_USED = "data.source-used"
@@ -57,6 +58,7 @@ def train(message: Message, context: Context) -> Message:
     config = parse_config(context.run_config)
     share = _own_share(message, context, config)
     server_round = cast(int, message.content.config_records["config"]["server-round"])
+    share = replace(share, source=poisoned(share.source, context.node_config, server_round))
     kind = parse_kind(config.privacy_kind)
     if kind.is_private:
         seed = task.derived_seed("contribution", config.seed, share.partition, server_round)

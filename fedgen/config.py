@@ -97,6 +97,24 @@ class AppConfig(PrivacySettings):
         exclusiveMinimum=0,
         exclusiveMaximum=1,
     )
+    strategy_kind: str = key(
+        "strategy.kind",
+        "fedavg",
+        "How one model is made of many: the mean, or one of Flower's rules that withstand hostile clients.",
+        enum=["fedavg", "median", "trimmed-mean", "krum", "multi-krum", "bulyan"],
+    )
+    strategy_hostile: int = key(
+        "strategy.hostile",
+        1,
+        "Hostile clients that such a rule must withstand; with too few replies for it the model is kept.",
+        minimum=0,
+    )
+    strategy_length_bound: float = key(
+        "strategy.length-bound",
+        0.0,
+        "Updates longer than this many times the round's median length are left out; 0: none is.",
+        minimum=0,
+    )
     seed: int = key("seed", 1, "Seed of weights, training, sampling and simulated patients.", minimum=0)
 
 
@@ -163,6 +181,15 @@ def parse_config(run_config: Mapping[str, object]) -> AppConfig:
 def _unlikely(config: AppConfig) -> Iterator[tuple[str, str]]:
     """Yield (key, message) for settings that are allowed one by one and make no sense together."""
     yield from kinds.faults(config, min_replies=config.min_replies)
+    for name, value, default in (
+        ("strategy.kind", config.strategy_kind, "fedavg"),
+        ("strategy.length-bound", config.strategy_length_bound, 0.0),
+    ):
+        if value != default and config.privacy_kind != "none":
+            yield (
+                name,
+                f"{value!r} with privacy.kind {config.privacy_kind!r}: the server works on the sum and looks at no single update",
+            )
     if config.training_place == "server" and config.privacy_kind != "none":
         yield (
             "training.place",

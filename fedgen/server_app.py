@@ -45,6 +45,9 @@ def build_strategy(config: AppConfig, context: Context, initial: ArrayRecord) ->
         "round_interval_s": config.round_interval_s,
         "wait_limit_s": config.round_deadline_s,
         "seed": config.seed,
+        "rule": config.strategy_kind,
+        "hostile": config.strategy_hostile,
+        "length_bound": config.strategy_length_bound,
     }
     if config.training_place == "server":
         return CentralTraining(config, context, initial, **rules)

@@ -38,7 +38,7 @@ class Job:
     Attributes:
         key: Names the call in the run: ``node#n`` for the n-th message to that node.
         node_id: Flower's number of the node.
-        node_config: ``partition-id`` and ``num-partitions``.
+        node_config: ``partition-id`` and ``num-partitions``, and what a hostile client is told.
         message: Serialised instruction message.
         state: Serialised ``Context.state`` of the node before the call.
         seed: Seed of every random generator in the call.
@@ -46,7 +46,7 @@ class Job:
 
     key: str
     node_id: int
-    node_config: Mapping[str, int]
+    node_config: Mapping[str, str | int | float]
     message: bytes
     state: bytes
     seed: int

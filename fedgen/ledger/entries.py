@@ -49,21 +49,25 @@ class Entry:
 
     def to_bytes(self) -> bytes:
         """Return the entry in its canonical form."""
-        return canonical(dataclasses.asdict(self))
+        return canonical(self.__dict__)  # all fields are plain: asdict would only copy them
 
     def text(self, ledger: bytes) -> bytes:
         """Return what the signature covers; `ledger` binds it to one ledger."""
-        unsigned = dataclasses.asdict(self)
-        del unsigned["signature"]
-        return b"fedgen ledger entry" + ledger + canonical(unsigned)
+        return _signed_text(canonical({**self.__dict__, "signature": ""}), ledger)
 
     def signed(self, identity: Identity, ledger: bytes) -> "Entry":
         """Return the entry with its signature."""
         return dataclasses.replace(self, signature=identity.sign(self.text(ledger)).hex())
 
-    def is_signed(self, ledger: bytes) -> bool:
-        """Return whether the signer has signed it for this ledger."""
-        return is_signed(bytes.fromhex(self.signer), bytes.fromhex(self.signature), self.text(ledger))
+    def is_signed(self, data: bytes, ledger: bytes) -> bool:
+        """Return whether the signer has signed it for this ledger; `data` is its canonical form, at hand already."""
+        unsigned = data.replace(f'"signature":"{self.signature}"'.encode(), b'"signature":""', 1)
+        return is_signed(bytes.fromhex(self.signer), bytes.fromhex(self.signature), _signed_text(unsigned, ledger))
+
+
+def _signed_text(unsigned: bytes, ledger: bytes) -> bytes:
+    """Return what a signature covers, from the canonical form with an empty signature."""
+    return b"fedgen ledger entry" + ledger + unsigned
 
 
 _FORMS: dict[str, tuple[type, tuple[int, ...]]] = {

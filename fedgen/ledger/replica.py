@@ -46,7 +46,7 @@ class Replica:
             LedgerError: Form, signature or rules are broken; nothing is taken in.
         """
         entry = entry_from(data)
-        if not is_verified and not entry.is_signed(self.name):
+        if not is_verified and not entry.is_signed(data, self.name):
             raise LedgerError(
                 f"the signature of {entry.signer[:12]} under {entry.kind!r} of round {entry.round} is wrong"
             )

@@ -2,6 +2,7 @@
 """Who somebody is: an Ed25519 key pair (RFC 8032, about 128 bits) whose private half never leaves its owner."""
 
 import os
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -44,7 +45,12 @@ def own_identity(context: Context) -> Identity:
 def is_signed(public: bytes, signature: bytes, text: bytes) -> bool:
     """Return whether the owner of a public key has signed a text."""
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
+        _public_key(public).verify(signature, text)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+@lru_cache(maxsize=1024)
+def _public_key(public: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(public)

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from logging import INFO, WARNING
 from typing import Any, cast
 
-import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.app.typing import MetricRecordValues
 from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
-from numpy.typing import NDArray
 
 from fedgen.evaluation.thresholds import combine, quantile_of
+from fedgen.strategies.robust import RULES, least_replies
+from fedgen.threats.validation import same_form, update_length, within_bound
 
 SCORES_RECORD = "scores"
 SCORE_COUNTS = "counts"
@@ -51,6 +51,9 @@ class TolerantFedAvg(FedAvg):
         round_interval_s: float,
         wait_limit_s: float,
         seed: int,
+        rule: str = "fedavg",
+        hostile: int = 0,
+        length_bound: float = 0.0,
     ) -> None:
         """Set the rules.
 
@@ -62,6 +65,9 @@ class TolerantFedAvg(FedAvg):
             round_interval_s: Round r starts no earlier than (r - 1) times this after the first one.
             wait_limit_s: Longest wait for nodes in a round.
             seed: Seed of the sampling.
+            rule: How one model is made of many: `fedavg`, or a key of `fedgen.strategies.robust.RULES`.
+            hostile: Clients a round must withstand under such a rule; with too few replies for it the model is kept.
+            length_bound: Updates longer than this many times the round's median are left out; 0: none is.
         """
         super().__init__(
             fraction_train=fraction_train,
@@ -74,6 +80,9 @@ class TolerantFedAvg(FedAvg):
         self.round_interval_s = round_interval_s
         self.wait_limit_s = wait_limit_s
         self.seed = seed
+        self.rule = rule
+        self.hostile = hostile
+        self.length_bound = length_bound
         self.threshold: float | None = None
         self.latest_round: dict[str, MetricRecordValues] = {}
         self._started_s: float | None = None
@@ -143,19 +152,24 @@ class TolerantFedAvg(FedAvg):
         answered = [reply for reply in replies if not reply.has_error()]
         good = _alike([reply for reply in answered if self._is_usable(reply)])
         good.sort(key=lambda reply: reply.metadata.src_node_id)
+        good = self._short_enough(good)
         if len(good) < len(answered):
             log(WARNING, "aggregate_train: %d unusable replies left out", len(answered) - len(good))
-        is_accepted = len(good) >= self.min_replies
+        wanted = max(self.min_replies, least_replies(self.rule, self.hostile))
+        is_accepted = len(good) >= wanted
         summary: dict[str, MetricRecordValues] = {
             "round.replies": float(len(good)),
             "round.accepted": float(is_accepted),
         }
         self.latest_round = summary
         if not is_accepted:
-            log(WARNING, "Round %d: %d of %d replies, model kept", server_round, len(good), self.min_replies)
+            log(WARNING, "Round %d: %d of %d replies, model kept", server_round, len(good), wanted)
             return None, MetricRecord(summary)
-        arrays, metrics = super().aggregate_train(server_round, good)
         counts = combine([_score_counts(reply.content) for reply in good])
+        if self.rule == "fedavg":
+            arrays, metrics = super().aggregate_train(server_round, good)
+        else:
+            arrays, metrics = RULES[self.rule](len(good), self.hostile).aggregate_train(server_round, good)
         self.threshold = quantile_of(counts, self.threshold_quantile)
         return arrays, MetricRecord({**dict(metrics or {}), **summary})
 
@@ -168,13 +182,19 @@ class TolerantFedAvg(FedAvg):
         examples = metrics.get(self.weighted_by_key, 0)
         if isinstance(examples, list) or not 0 < examples < float("inf"):
             return False
-        if set(arrays) != set(self._sent):
-            return False
         try:
             combine([_score_counts(content)])
         except ValueError:
             return False
-        return all(_matches(arrays[key].numpy(), self._sent[key].numpy()) for key in arrays)
+        return same_form(arrays, self._sent)
+
+    def _short_enough(self, replies: list[Message]) -> list[Message]:
+        """Return the replies whose update is not longer than the bound allows."""
+        if self.length_bound <= 0 or self._sent is None:
+            return replies
+        lengths = [update_length(next(iter(reply.content.array_records.values())), self._sent) for reply in replies]
+        kept = within_bound(lengths, self.length_bound)
+        return [reply for reply, is_kept in zip(replies, kept, strict=True) if is_kept]
 
 
 def _alike(replies: list[Message]) -> list[Message]:
@@ -184,10 +204,6 @@ def _alike(replies: list[Message]) -> list[Message]:
     names = [frozenset(next(iter(reply.content.metric_records.values()))) for reply in replies]
     commonest, _ = Counter(names).most_common(1)[0]
     return [reply for reply, own in zip(replies, names, strict=True) if own == commonest]
-
-
-def _matches(got: NDArray[Any], sent: NDArray[Any]) -> bool:
-    return got.shape == sent.shape and got.dtype == sent.dtype and bool(np.all(np.isfinite(got)))
 
 
 def _score_counts(content: RecordDict) -> list[int]:

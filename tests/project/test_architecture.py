@@ -13,7 +13,18 @@ PACKAGES = ("emulator", "fedgen", "topologies")
 
 # Each layer may import from those before it, and from itself.
 LAYERS = [
-    {"units", "errors", "rng", "registry", "network_settings", "plan", "events", "interrupts", "datafiles"},
+    {
+        "units",
+        "errors",
+        "rng",
+        "registry",
+        "network_settings",
+        "plan",
+        "events",
+        "interrupts",
+        "datafiles",
+        "hostility",
+    },
     {"scenario"},
     {"topology"},
     {"models"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+from emulator.backends.des.hostilities import Hostilities
 from emulator.backends.des.state import Delivery, NodeState
 from emulator.compute.recorded import CallRecorder
 from emulator.flower.adapter import ObjectSizes
@@ -31,6 +32,7 @@ class RealCalls:
         self._plan = plan
         self._executor = executor
         self._partitions = _partitions(plan)
+        self._hostilities = Hostilities(plan)
         self.recorder = CallRecorder()
 
     def begin(self, node: NodeState, delivery: Delivery) -> None:
@@ -38,11 +40,11 @@ class RealCalls:
         self._executor.submit(self._job(node, delivery.key, delivery.message))
 
     def outcome(self, node: NodeState, delivery: Delivery) -> Outcome:
-        """Return the worker's answer."""
+        """Return the worker's answer, or what a hostile client makes of it."""
         outcome = self._executor.result(self._job(node, delivery.key, delivery.message))
         if delivery.metadata.message_type.startswith("train") and not outcome.error:
             self.recorder.add(node.name, _recorded(delivery, outcome))
-        return outcome
+        return self._hostilities.sent(node.name, delivery, outcome)
 
     def outcome_for_others(self, node: NodeState, key: str, message: bytes) -> Outcome:
         """Return what a call of ``node`` would give now, without it being the node's own."""
@@ -52,7 +54,11 @@ class RealCalls:
         return Job(
             key=key,
             node_id=node.node_id,
-            node_config={"partition-id": self._partitions[node.name], "num-partitions": len(self._partitions)},
+            node_config={
+                "partition-id": self._partitions[node.name],
+                "num-partitions": len(self._partitions),
+                **self._hostilities.told(node.name),
+            },
             message=message,
             state=node.state,
             seed=derive_seed(self._plan.seed, "clientapp", key),

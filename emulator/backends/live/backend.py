@@ -136,6 +136,11 @@ class LiveBackend:
             raise BackendUnavailable("'server_app_loss' is not carried out live; leave it out, or use --backend des")
         if plan.flower.is_fused:
             raise BackendUnavailable("real Flower fuses no arrays: leave 'flower.fused' out, or use --backend des")
+        if plan.hostile:
+            raise BackendUnavailable(
+                f"{plan.hostile[0].node!r} is hostile, which the live backend does not play; leave that failure out, or use "
+                "--backend des"
+            )
         refusals = refused(plan, "netem")
         shaper = doctor.choose_shaper(self._options.shaper, refusals)
         if shaper == "netem" and refusals:

@@ -1,7 +1,7 @@
 """Failures: faults drawn ahead of the run, as data, in order of time.
 
-A failure model is ``(view, streams, *, ...) -> Iterator[Outage | PlacedFault]``: a pure function of the network it is
-shown (``View``) and of random streams it asks for by the name of what it draws for. Outages come in order of their
+A failure model is ``(view, streams, *, ...) -> Iterator[Outage | PlacedFault | Hostility]``: a pure function of the network it
+is shown (``View``) and of random streams it asks for by the name of what it draws for. Outages come in order of their
 start; those that start at or after ``view.horizon_s`` are left out, and a longer horizon never changes an earlier one.
 One that never ends, ends at ``math.inf``. A parameter called ``for_`` is written ``for`` in a scenario; one annotated
 ``pathlib.Path`` is a data file (``emulator.datafiles``).
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from emulator.hostility import Hostility
 from emulator.models.failures.battery_solar import battery_solar
 from emulator.models.failures.crash import crash
 from emulator.models.failures.diurnal import diurnal
 from emulator.models.failures.duty_cycle import duty_cycle
 from emulator.models.failures.exponential import exponential
+from emulator.models.failures.hostile import hostile
 from emulator.models.failures.late_join import late_join
 from emulator.models.failures.leave import leave
 from emulator.models.failures.partition import partition
@@ -30,7 +32,7 @@ from emulator.models.failures.view import Reliability, View
 from emulator.models.failures.weibull import weibull
 from emulator.plan import Outage, PlacedFault
 
-Fault = Outage | PlacedFault
+Fault = Outage | PlacedFault | Hostility
 
 FAILURES: dict[str, Callable[..., Iterator[Fault]]] = {
     "battery_solar": battery_solar,
@@ -38,6 +40,7 @@ FAILURES: dict[str, Callable[..., Iterator[Fault]]] = {
     "diurnal": diurnal,
     "duty_cycle": duty_cycle,
     "exponential": exponential,
+    "hostile": hostile,
     "late_join": late_join,
     "leave": leave,
     "partition": partition,
@@ -61,6 +64,7 @@ __all__ = [
     "diurnal",
     "duty_cycle",
     "exponential",
+    "hostile",
     "late_join",
     "leave",
     "partition",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
+from emulator.hostility import Hostility
 from emulator.models.failures.view import View
 from emulator.plan import Hop, Link, Outage, PlacedFault
 
@@ -16,7 +17,7 @@ MOST_FAULTS: Final = 200_000
 """More than this from one block is a mistake in a unit, or a model without an end."""
 
 
-def take(faults: Iterable[Outage | PlacedFault], view: View) -> list[Outage | PlacedFault]:
+def take(faults: Iterable[Outage | PlacedFault | Hostility], view: View) -> list[Outage | PlacedFault | Hostility]:
     """Return what a failure model yields, held to its contract (``check_drawn``) and to ``MOST_FAULTS``.
 
     Raises:
@@ -32,7 +33,7 @@ def take(faults: Iterable[Outage | PlacedFault], view: View) -> list[Outage | Pl
     return drawn
 
 
-def check_drawn(drawn: Iterable[Outage | PlacedFault], view: View) -> None:
+def check_drawn(drawn: Iterable[Outage | PlacedFault | Hostility], view: View) -> None:
     """Hold a failure model to its contract; a plug-in from outside is not trusted to keep it.
 
     Raises:
@@ -45,6 +46,10 @@ def check_drawn(drawn: Iterable[Outage | PlacedFault], view: View) -> None:
         if isinstance(fault, PlacedFault):
             if fault.node not in nodes or fault.round < 1:
                 raise ValueError(f"the failure model gave a fault at no node, or before round 1: {fault}")
+            continue
+        if isinstance(fault, Hostility):
+            if fault.node not in nodes or fault.from_round < 1:
+                raise ValueError(f"the failure model made hostile no node, or before round 1: {fault}")
             continue
         if fault.target not in targets:
             raise ValueError(f"the failure model gave an outage of an unknown target: {fault}")
