@@ -43,6 +43,7 @@ ALL: dict[str, tuple[Model, dict[str, Any]]] = {
                                                   "panel": "20 W", "cloudiness": 0.8}),
     "superlink": (FAILURES["superlink"], {"at": ["2 h", "50 h"], "for": "10 min"}),
     "server_app_loss": (FAILURES["server_app_loss"], {"round": 3}),
+    "hostile": (FAILURES["hostile"], {"nodes": "site-*", "attack": "sign_flip"}),
     "outside": (planning_builder.every_hour, {"target": "core-of-star", "for": "2 min"}),
 }
 # fmt: on
