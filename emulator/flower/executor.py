@@ -150,8 +150,10 @@ class Executor:
             return self._start_worker()
         connection = min(self._workers, key=lambda c: len(self._running[c]))
         held = self._running[connection]
+        if len(held) >= MOST_IN_STOCK:
+            return None
         stock_s = sum(self._expected_s.get(job.node_id, math.inf) for job in held)
-        return connection if stock_s < STOCK_S and len(held) < MOST_IN_STOCK else None
+        return connection if stock_s < STOCK_S else None
 
     def _collect(self, *, block: bool) -> None:
         busy = [connection for connection, jobs in self._running.items() if jobs]

@@ -6,9 +6,10 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 PHASES: Final = ("latency_s", "wait_s", "download_s", "compute_s", "upload_s", "unanswered_s")
 """Columns of the rounds table that are compared, the whole first."""
