@@ -1,6 +1,7 @@
 """Whole live runs, with Flower's real processes in namespaces, held against virtual time and the kernel's own counters."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,10 @@ def test_a_live_run_says_how_faithful_it_was_and_cannot_be_resumed(undisturbed):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "EMULATE_LIVE_TIMED" not in os.environ,
+    reason="a loaded machine may answer before or after the cut: set EMULATE_LIVE_TIMED=1 on a quiet one",
+)
 def test_a_power_cut_takes_a_reply_and_the_client_joins_again(tmp_path, live_machine):
     options = LiveOptions(for_s=200.0, allow_invalid=True)
     result = run(
