@@ -136,6 +136,8 @@ class LiveBackend:
             raise BackendUnavailable("'server_app_loss' is not carried out live; leave it out, or use --backend des")
         if plan.flower.is_fused:
             raise BackendUnavailable("real Flower fuses no arrays: leave 'flower.fused' out, or use --backend des")
+        if special := plan.network.special_controls(link.congestion_control for link in plan.links):
+            raise BackendUnavailable(f"live transfers use cubic, not {special}; leave it out, or use --backend des")
         if plan.hostile:
             raise BackendUnavailable(
                 f"{plan.hostile[0].node!r} is hostile, which the live backend does not play; leave that failure out, or use "
