@@ -3,7 +3,7 @@
 Every figure was recorded on loopback by ``benchmarks/flower_protocol.py`` (flwr 1.41.0, httpx 0.28.1, uvicorn 0.49.0); the
 recording is in ``tests/deployment/recorded_session.json``, and a test holds this module to it. Sizes are TCP payload; the
 packets they travel in, with ACKs, are counted beside, as captures of live runs show them: head and body of a request, and of its
-answer, leave in packets of their own, and every second packet is acknowledged. Signatures and random identifiers vary by up to four
+answer, leave in packets of their own, and every second packet is acknowledged. Signatures and identifiers vary by up to four
 bytes a request; means are used. Left out: the eight bytes by which a SYN is longer, packets sent twice.
 """
 
