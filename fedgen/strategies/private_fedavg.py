@@ -158,7 +158,10 @@ class PrivateFedAvg(TolerantFedAvg):
                 content.config_records[SPENT] for content in contents.values() if SPENT in content.config_records
             ]
             guarantees.append(self.example_spent.see(records))
-        self.report_spent([guarantee for guarantee in guarantees if guarantee is not None])
+        spent = [guarantee for guarantee in guarantees if guarantee is not None]
+        for guarantee in spent:
+            log(INFO, "privacy spent so far on %s: epsilon %.6g", guarantee.words, guarantee.epsilon)
+        self.report_spent(spent)
 
     def _total(self, contents: dict[int, RecordDict], layout: Layout) -> Sum | None:
         """Return the sum of the contributions, or None where there are too few or they cannot be opened."""
