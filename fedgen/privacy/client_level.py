@@ -186,5 +186,8 @@ class SkellamCodec(ClientLevel):
         return mean
 
     def guarantee(self) -> Guarantee:
-        """Return what has been released so far, by Renyi accounting of the Skellam noise."""
+        """Return what has been released so far, by Renyi accounting of the Skellam noise.
+
+        No privacy loss distribution: which shift of so many places is the worst for whole-number noise is not known.
+        """
         return Guarantee("client", epsilon_of(self.rounds * self.rdp(self.noise), self.delta), self.delta)

@@ -31,6 +31,12 @@ class PrivacySettings:
         "Encryption of he: bfv (whole numbers, exact sums, few bytes) or ckks (floats, nearly right sums, 4.6 times the bytes).",
         enum=["bfv", "ckks"],
     )
+    privacy_he_layers: str = key(
+        "privacy.he.layers",
+        "",
+        "Arrays of the model that he encrypts, by name with commas, as in 'encoder.*, latent.*'; the server reads the others. "
+        "Empty: all are encrypted.",
+    )
     privacy_he_authority: int = key(
         "privacy.he.authority",
         -1,
