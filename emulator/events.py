@@ -32,6 +32,7 @@ KINDS: Final[dict[str, str]] = {
     "compute_started": "node; msg; note: train, evaluate, query, aggregate or serve",
     "compute_finished": "node; msg; value: seconds; note: as started",
     "compute_lost": "node; msg; value: seconds spent; note: why (out of memory, power cut, crash)",
+    "work_part": "node; msg; value: seconds of the computation just finished, on a cool device; note: a mechanism's work unit",
     "reply_received": "node: client; msg; size_bytes: serialised reply; note: ok, or the error",
     "reply_late": "node: client; msg; note: the ServerApp no longer waits for it",
     "node_down": "node; note: cause",

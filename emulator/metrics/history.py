@@ -121,7 +121,7 @@ class History:
     """The log as things.
 
     ``rates`` holds each link direction's ``link_changed`` rows as (t_s, rate in bit/s, cause); ``transfer_model`` is empty
-    where nothing was sent.
+    where nothing was sent. ``work`` holds seconds by work unit of a privacy mechanism and node.
     """
 
     end_s: float = 0.0
@@ -137,6 +137,7 @@ class History:
     metrics: list[Event] = field(default_factory=list)
     privacy: list[Event] = field(default_factory=list)
     ledger: list[Event] = field(default_factory=list)
+    work: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     notices: list[str] = field(default_factory=list)
     transfer_model: str = ""
 
@@ -314,6 +315,9 @@ class _Reader:
 
     def _on_metric(self, event: Event) -> None:
         self.history.metrics.append(event)
+
+    def _on_work_part(self, event: Event) -> None:
+        self.history.work[event.note, event.node] += event.value or 0.0
 
     def _on_privacy_spent(self, event: Event) -> None:
         self.history.privacy.append(event)

@@ -133,6 +133,8 @@ def test_the_whole_proposal_survives_and_leaves_no_secret(
     assert {"report.html", "serverapp.log", "clientapp.log", "summary.json", "ledger.jsonl", "events"} <= {
         name for name, _ in named
     }
+    report = (result.folder / "report.html").read_text()
+    assert all(words in report for words in ("What privacy costs", "renyi accounting", "signatures made and checked"))
     for secret in secrets:
         assert places_of(secret, named) == []
     assert [name for name, data in named if data.startswith(PICKLE_STARTS) or name.endswith((".pkl", ".pickle"))] == []

@@ -9,7 +9,7 @@ import simpy
 
 from emulator.backends.des.requests import Carriage, announce_in, carry
 from emulator.backends.des.state import Delivery, NodeState
-from emulator.compute.costs import fits_memory
+from emulator.compute.costs import fits_memory, mechanism_seconds
 from emulator.flower import adapter, protocol
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import Outcome
@@ -151,6 +151,8 @@ def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -
     node.state = outcome.state
     node.phase = "reply"  # done, but not yet noticed: what goes wrong now loses the reply, not the work
     world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)
+    for unit, seconds in mechanism_seconds(device, work).items():
+        world.row("work_part", node, delivery, value=seconds, note=unit)
     _log_metrics(world, node, delivery, outcome)
     return outcome
 
