@@ -49,6 +49,21 @@ class Cell:
         """Return the finished run's summary."""
         return dict(json.loads(RunFolder(self.folder).summary.read_text()))
 
+    def environment(self) -> dict[str, Any]:
+        """Return what the finished run ran on."""
+        return dict(json.loads((self.folder / "environment.json").read_text()))
+
+    def rounds(self, columns: Sequence[str]) -> dict[str, dict[int, float]]:
+        """Return these columns of the finished run's table ``rounds``, by column and round; unknown values are left out."""
+        import pandas as pd
+
+        table = pd.read_parquet(self.folder / "tables" / "rounds.parquet")
+        known = {name: table.dropna(subset=[name]) for name in columns if name in table.columns}
+        return {
+            name: {int(number): float(value) for number, value in zip(rows["round"], rows[name], strict=True)}
+            for name, rows in known.items()
+        }
+
 
 def plan_cells(study: Study, out: Path) -> list[Cell]:
     """Return all cells; every scenario is checked before the first is run.
