@@ -71,6 +71,7 @@ class StudyBlock(Block):
     scenario: Text | None = None
     quick: Switch = False
     seeds: Count | list[Seed] = 5
+    seed_keys: list[Text] = Field(default=[])
     set: Config = Field(default={})
     variants: dict[str, VariantBlock | None] = Field(min_length=1)
     baseline: Text | None = None
@@ -111,7 +112,8 @@ def read_study(path: Path) -> Study:
 def _variant(name: str, part: VariantBlock, study: StudyBlock, folder: Path) -> Variant:
     scenario = folder / (part.scenario or study.scenario or "")
     changes = {**study.set, **part.set}
-    return Variant(name, scenario, tuple(f"{key}={json.dumps(value)}" for key, value in changes.items()), study.quick)
+    overrides = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    return Variant(name, scenario, overrides, study.quick, tuple(study.seed_keys))
 
 
 def _figure(block: FigureBlock, names: tuple[str, ...]) -> FigureSpec:

@@ -16,12 +16,18 @@ class Variant:
         scenario: The scenario file.
         overrides: ``key=value`` changes, those of the whole study first.
         quick: Apply the scenario's ``quick`` block.
+        seed_keys: Keys that take the run's seed beside the scenario's own: an app's seed is a setting of the app.
     """
 
     name: str
     scenario: Path
     overrides: tuple[str, ...] = ()
     quick: bool = False
+    seed_keys: tuple[str, ...] = ()
+
+    def overrides_of(self, seed: int) -> tuple[str, ...]:
+        """Return the changes for a run with this seed."""
+        return (*self.overrides, *(f"{key}={seed}" for key in self.seed_keys))
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,18 @@ def test_finished_runs_are_kept_and_changed_ones_run_again(tmp_path):
     assert row.split(",")[6] == "2.0"
 
 
+def test_seed_reaches_the_keys_that_take_it(tmp_path):
+    text = (
+        f"scenario: {SCENARIOS / 'star_torch.yaml'}\nseeds: [4, 9]\nseed_keys: [app.config.seed]\nvariants: {{a: }}\n"
+    )
+    study = read_study(write(tmp_path, text))
+    assert [study.variants[0].overrides_of(seed) for seed in study.seeds] == [
+        ("app.config.seed=4",),
+        ("app.config.seed=9",),
+    ]
+    assert len({cell.digest for cell in plan_cells(study, tmp_path)}) == 2
+
+
 def test_failed_run_is_told_and_the_others_count(tmp_path):
     text = (
         f"scenario: {SCENARIOS / 'star_numpy.yaml'}\nseeds: [1]\nvariants:\n"
