@@ -115,9 +115,7 @@ def test_finished_runs_are_kept_and_changed_ones_run_again(tmp_path):
 
 
 def test_seed_reaches_the_keys_that_take_it(tmp_path):
-    text = (
-        f"scenario: {SCENARIOS / 'star_torch.yaml'}\nseeds: [4, 9]\nseed_keys: [app.config.seed]\nvariants: {{a: }}\n"
-    )
+    text = f"scenario: {SCENARIOS / 'star_encrypted.yaml'}\nseeds: [4, 9]\nseed_keys: [app.config.seed]\nvariants: {{a: }}\n"
     study = read_study(write(tmp_path, text))
     assert [study.variants[0].overrides_of(seed) for seed in study.seeds] == [
         ("app.config.seed=4",),
