@@ -17,7 +17,7 @@ def test_discrepancy_of_normal_laws_is_the_closed_form(shift: float, width: floa
     first, second = random.normal(size=(1500, length)), random.normal(size=(1500, length)) + shift
     scale = (width**2 / (width**2 + 2)) ** (length / 2)
     expected = 2 * scale * (1 - math.exp(-(length * shift**2) / (2 * (width**2 + 2))))
-    assert discrepancy(first, second, width) == pytest.approx(expected, abs=0.01)
+    assert discrepancy(first, second, width) == pytest.approx(expected, abs=0.035)  # three deviations
 
 
 def test_discrepancy_is_unbiased_and_knows_no_order() -> None:
