@@ -22,12 +22,12 @@ from emulator.backends.live.processes import Hosts
 from emulator.backends.live.shapers import start_shaper
 from emulator.plan import LinkState, Outage
 
-PACKET_BYTES = 1000
+PACKET_BYTES = 1500
 FAST = LinkState(0, 1e8, 0.001)
 CASES = {
     "delay": {"up": LinkState(0, 1e8, 0.05), "down": FAST},
     "rate": {"up": LinkState(0, 1e6, 0.01), "down": FAST, "queue_bytes": 100_000.0},
-    "queue": {"up": LinkState(0, 1e5, 0.0), "down": FAST, "queue_bytes": 10_000.0},
+    "queue": {"up": LinkState(0, 1e5, 0.0), "down": FAST, "queue_bytes": 15_000.0},
     "loss": {"up": LinkState(0, 1e7, 0.001, loss=0.3), "down": FAST},
     "down": {"up": FAST, "down": FAST, "outages": (Outage(0.0, 1.0, "line"),)},
 }

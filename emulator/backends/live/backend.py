@@ -39,6 +39,7 @@ class LiveOptions:
         from_s: Where in the plan the run begins.
         for_s: How long it may last; None for as long as the ServerApp.
         with_captures: Keep a packet capture for every link.
+        sandbox: ``namespaces`` of this kernel, or ``uml``: a User Mode Linux kernel of the run's own.
         allow_invalid: Accept a run whose verdict is INVALID.
     """
 
@@ -46,6 +47,7 @@ class LiveOptions:
     from_s: float = 0.0
     for_s: float | None = None
     with_captures: bool = False
+    sandbox: str = "namespaces"
     allow_invalid: bool = False
 
 
@@ -85,7 +87,7 @@ class LiveBackend:
 
     def available(self) -> str | None:
         """Return why this machine cannot run it, or None."""
-        return doctor.missing(self._folder)
+        return doctor.missing(self._folder, self._options.sandbox)
 
     def run(self, plan: Plan, log: EventLog) -> Status:
         """Carry out ``plan``, a slice already.
@@ -144,10 +146,11 @@ class LiveBackend:
                 "--backend des"
             )
         refusals = refused(plan, "netem")
-        shaper = doctor.choose_shaper(self._options.shaper, refusals)
+        in_uml = self._options.sandbox == "uml"
+        shaper = doctor.choose_shaper(self._options.shaper, refusals, has_netem=in_uml or None)
         if shaper == "netem" and refusals:
             raise BackendUnavailable("; ".join(refusals))
-        if shaper == "netem" and not doctor.can_netem():
+        if shaper == "netem" and not in_uml and not doctor.can_netem():
             raise BackendUnavailable(
                 "this kernel has no netem or brctl is missing; use --shaper userspace, or a kernel that has it"
             )
@@ -163,10 +166,12 @@ class LiveBackend:
         (self._job_folder / "logs").mkdir(exist_ok=True)
         clock = {"wall_minus_monotonic_s": time.time() - time.monotonic()}
         (self._job_folder / "clock.json").write_text(json.dumps(clock))
+        surroundings = environment(self._job_folder / "flwr", self._job_folder / "bin")
+        command = sandbox_command(job_path, self._options.sandbox, surroundings)
         with (self._job_folder / "logs" / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(
-                sandbox_command(job_path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=die_with_parent, env=environment(self._job_folder / "flwr", self._job_folder / "bin"),
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=die_with_parent, env=surroundings,
             )  # fmt: skip
         record_process(self._job_folder, process.pid)
         try:
@@ -239,7 +244,7 @@ def end_recorded_process(folder: Path) -> bool:
     if record["began"] is None or _began(record["process"]) != record["began"]:
         return False
     with contextlib.suppress(ProcessLookupError):
-        os.kill(record["process"], signal.SIGKILL)
+        os.killpg(record["process"], signal.SIGKILL)  # it leads a group of its own, which a guest kernel uses
     return True
 
 
