@@ -23,7 +23,7 @@ from emulator.backends.live import doctor
 from emulator.backends.live.commands import environment
 from emulator.backends.live.job import LiveJob
 from emulator.backends.live.journal import read_journals
-from emulator.backends.live.linux import enter_network_of
+from emulator.backends.live.linux import network_of
 from emulator.backends.live.network import describe_network
 from emulator.backends.live.processes import Hosts
 from emulator.plan import AppPlan, Device, FlowerSettings, Hop, Link, LinkState, Node, Plan
@@ -54,12 +54,11 @@ def inside(folder: Path, rate_bps: float) -> None:
     hosts = Hosts(build_network(network, "userspace", "cubic"), folder, environment(folder, folder))
     shaper = start_shaper(job, plan, network, hosts)
     server, client = network.host_of("server"), network.host_of("client")
-    enter_network_of(hosts.process_of(server.name))
-    listener = socket.create_server((server.address, 5000))
-    enter_network_of(hosts.process_of(client.name))
-    sender = socket.create_connection((server.address, 5000))
+    with network_of(hosts.process_of(server.name)):
+        listener = socket.create_server((server.address, 5000))
+    with network_of(hosts.process_of(client.name)):
+        sender = socket.create_connection((server.address, 5000))
     receiver, _ = listener.accept()
-    enter_network_of(os.getpid())
     shaper.begin(time.monotonic())
     until_s = time.monotonic() + SECONDS
 

@@ -4,7 +4,6 @@ Usage: shaping_program.py FOLDER SHAPER CASE. Sockets of both ends belong to thi
 """
 
 import json
-import os
 import select
 import socket
 import sys
@@ -15,7 +14,7 @@ from live_builder import two_nodes
 
 from emulator.backends.live.commands import environment
 from emulator.backends.live.job import LiveJob
-from emulator.backends.live.linux import enter_network_of
+from emulator.backends.live.linux import network_of
 from emulator.backends.live.mininet_network import build_network
 from emulator.backends.live.network import describe_network
 from emulator.backends.live.processes import Hosts
@@ -46,13 +45,12 @@ def main(folder: Path, shaper: str, case: str) -> None:
     client, server = network.host_of("client"), network.host_of("server")
     ends = []
     for host in (client, server):
-        enter_network_of(hosts.process_of(host.name))
-        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with network_of(hosts.process_of(host.name)):
+            end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         end.setblocking(False)
         end.bind((host.address, 7000))
         ends.append(end)
-    enter_network_of(os.getpid())
     zero_s = time.monotonic()
     running.begin(zero_s)
     time.sleep(0.1)  # the shaper takes up the run's time 0; what is sent before would only be shaped as at 0
