@@ -52,7 +52,9 @@ class Collector:
     def collect(self, rows: Sequence[Row], end_s: float) -> None:
         """Write all rows up to ``end_s`` (on the monotonic clock), then close what is open."""
         given = [row for row in rows if self._zero_s <= row["at_s"] <= end_s or row["what"] == "action"]
-        given += [_cut_short(row, end_s) for row in rows if row["what"] == "load" and row["since_s"] < end_s < row["at_s"]]
+        given += [
+            _cut_short(row, end_s) for row in rows if row["what"] == "load" and row["since_s"] < end_s < row["at_s"]
+        ]
         self._uploads = {
             row["key"]: row["size_bytes"] for row in given if row["what"].startswith("upload_") and "size_bytes" in row
         }
