@@ -54,7 +54,10 @@ def main(folder: Path, shaper: str, case: str) -> None:
     zero_s = time.monotonic()
     running.begin(zero_s)
     time.sleep(0.1)  # the shaper takes up the run's time 0; what is sent before would only be shaped as at 0
-    sent, arrived = exchange(ends[0], ends[1], (server.address, 7000), COUNT[case], GAP_S.get(case, 0.0))
+    sent, arrived = exchange(
+        ends[0], ends[1], (server.address, 7000), COUNT[case], GAP_S.get(case, 0.0),
+        meanwhile=lambda: running.replay(time.monotonic() - zero_s),
+    )  # fmt: skip
     running.end()
     counts = {}
     for line in Path(f"/proc/{hosts.process_of(server.name)}/net/dev").read_text().splitlines()[2:]:
@@ -62,11 +65,12 @@ def main(folder: Path, shaper: str, case: str) -> None:
     print(json.dumps({"zero_s": zero_s, "sent": sent, "arrived": arrived, "received_bytes": counts["w0r"]}))
 
 
-def exchange(source, sink, target, count: int, gap_s: float) -> tuple[list[float], dict[int, float]]:
+def exchange(source, sink, target, count: int, gap_s: float, *, meanwhile) -> tuple[list[float], dict[int, float]]:
     """Send numbered datagrams and take in what comes until nothing has come for a second."""
     sent, arrived, due_s = [], {}, time.monotonic()
     quiet_from_s = due_s
     while len(sent) < count or time.monotonic() < quiet_from_s + 1.0:
+        meanwhile()
         while len(sent) < count and time.monotonic() >= due_s:
             sent.append(time.monotonic())
             source.sendto(len(sent).to_bytes(4, "big").ljust(PACKET_BYTES - 28, b"."), target)
