@@ -51,7 +51,7 @@ def inside(folder: Path, rate_bps: float) -> None:
     network = describe_network(plan)
     job = LiveJob(str(folder), "userspace")
     job.write(plan)
-    hosts = Hosts(build_network(network, "userspace", "cubic"), folder, environment(folder, folder))
+    hosts = Hosts(build_network(network, "userspace", "cubic"), folder, environment(folder, folder, FlowerSettings()))
     shaper = start_shaper(job, plan, network, hosts)
     server, client = network.host_of("server"), network.host_of("client")
     with network_of(hosts.process_of(server.name)):

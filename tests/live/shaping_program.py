@@ -40,7 +40,7 @@ def main(folder: Path, shaper: str, case: str) -> None:
     job = LiveJob(str(folder / "live"), shaper, with_captures=shaper == "userspace")
     job.write(plan)
     built = build_network(network, shaper, "cubic")
-    hosts = Hosts(built, job.path, environment(job.path / "flwr", job.path / "bin"))
+    hosts = Hosts(built, job.path, environment(job.path / "flwr", job.path / "bin", plan.flower))
     running = start_shaper(job, plan, network, hosts)
     client, server = network.host_of("client"), network.host_of("server")
     ends = []

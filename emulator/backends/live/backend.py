@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from emulator.backends.live import doctor
+from emulator.backends.live import demands, doctor
 from emulator.backends.live.collect import Collector
 from emulator.backends.live.commands import environment
 from emulator.backends.live.fidelity import Fidelity, judge
@@ -28,6 +28,8 @@ from emulator.plan import Plan
 
 Status = Literal["finished", "interrupted", "failed"]
 LOOK_S: Final = 0.2
+IN_UML: Final[dict[str, float]] = {"start_limit_s": 900.0, "lease_s": 300.0}
+"""A Python start that takes three seconds here takes half a minute where several share a User Mode Linux guest's one core."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class LiveBackend:
         log.append(0.0, "run_started", value=plan.seed, note=plan.scenario)
         is_interrupted = False
         try:
-            self._carry_out(job.write(plan))
+            self._carry_out(plan, job.write(demands.with_queues(plan)))
         except KeyboardInterrupt:
             is_interrupted = True
         rows = read_journals(job.journals)
@@ -127,24 +129,9 @@ class LiveBackend:
         reason = self.available()
         if reason is not None:
             raise BackendUnavailable(reason)
-        if plan.timing is not None:
-            raise BackendUnavailable("'learning: none' has no app to run live; use --backend des")
-        if any(outage.target == plan.server.name for outage in plan.outages):
-            raise BackendUnavailable(
-                "the plan restarts the SuperLink, which ends a real ServerApp for good (Flower cannot resume it); "
-                "leave that failure out, or use --backend des"
-            )
-        if any(fault.phase == "serve" for fault in plan.placed):
-            raise BackendUnavailable("'server_app_loss' is not carried out live; leave it out, or use --backend des")
-        if plan.flower.is_fused:
-            raise BackendUnavailable("real Flower fuses no arrays: leave 'flower.fused' out, or use --backend des")
-        if special := plan.network.special_controls(link.congestion_control for link in plan.links):
-            raise BackendUnavailable(f"live transfers use cubic, not {special}; leave it out, or use --backend des")
-        if plan.hostile:
-            raise BackendUnavailable(
-                f"{plan.hostile[0].node!r} is hostile, which the live backend does not play; leave that failure out, or use "
-                "--backend des"
-            )
+        cannot = demands.refusals(plan, doctor.congestion_controls())
+        if cannot:
+            raise BackendUnavailable("; ".join(cannot))
         refusals = refused(plan, "netem")
         in_uml = self._options.sandbox == "uml"
         shaper = doctor.choose_shaper(self._options.shaper, refusals, has_netem=in_uml or None)
@@ -155,18 +142,19 @@ class LiveBackend:
                 "this kernel has no netem or brctl is missing; use --shaper userspace, or a kernel that has it"
             )
         return LiveJob(
-            str(self._job_folder), shaper, for_s=self._options.for_s, with_captures=self._options.with_captures
-        )
+            str(self._job_folder), shaper, demands.congestion_control(plan), for_s=self._options.for_s,
+            with_captures=self._options.with_captures, **(IN_UML if in_uml else {}),
+        )  # fmt: skip
 
     # -- the sandbox --------------------------------------------------------------------------------------------
 
-    def _carry_out(self, job_path: Path) -> None:
+    def _carry_out(self, plan: Plan, job_path: Path) -> None:
         """Run the sandbox to its end; on Ctrl-C end it, with everything in it."""
         self._on_stage("building the network")
         (self._job_folder / "logs").mkdir(exist_ok=True)
         clock = {"wall_minus_monotonic_s": time.time() - time.monotonic()}
         (self._job_folder / "clock.json").write_text(json.dumps(clock))
-        surroundings = environment(self._job_folder / "flwr", self._job_folder / "bin")
+        surroundings = environment(self._job_folder / "flwr", self._job_folder / "bin", plan.flower)
         command = sandbox_command(job_path, self._options.sandbox, surroundings)
         with (self._job_folder / "logs" / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(

@@ -77,6 +77,12 @@ def can_netem() -> bool:
     return _netem().is_there and _command("brctl", is_needed=False).is_there
 
 
+def congestion_controls() -> frozenset[str]:
+    """Return the TCP congestion controls this kernel can use."""
+    path = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    return frozenset(path.read_text().split()) if path.exists() else frozenset()
+
+
 def choose_shaper(wanted: str, refusals: list[str], *, has_netem: bool | None = None) -> Shaper:
     """Return the shaper to use: the one wanted, or with ``auto`` netem where kernel and plan allow it, else the relay."""
     if wanted == "netem":
