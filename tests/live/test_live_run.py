@@ -96,7 +96,7 @@ def test_captures_relay_and_kernel_count_the_same_bytes(undisturbed):
 
 @pytest.mark.slow
 def test_settings_of_flower_reach_its_processes(tmp_path, live_machine):
-    """The capture shows when the SuperNode asked (bodies of some 34 bytes), and over how many connections and requests it sent."""
+    """The capture shows when the SuperNode asked (bodies of some 34 bytes), and how many connections and requests it used."""
     overrides = [
         "failures=[]", "topology.sites=1", "app.config.min-nodes=1", "flower.supernode_poll=1 s", "flower.chunk=40 kB",
         "flower.lanes=1", "flower.serverapp_poll=500 ms", "network.congestion_control=reno",
