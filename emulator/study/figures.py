@@ -18,6 +18,7 @@ Curves = Mapping[str, Mapping[int, Estimate]]
 
 _BOX = (64.0, 52.0, 800.0, 240.0)
 _WIDTH, _HEIGHT = 1080.0, 352.0
+_INSET = 20.0
 _BEYOND = 0.12
 """An infinite place stands this share of the axis beyond the last finite one."""
 
@@ -112,11 +113,12 @@ def _rounds(drawing: Drawing, spec: FigureSpec, values: Curves) -> None:
     rounds = sorted({number for curve in values.values() for number in curve})
     first, last = rounds[0], max(rounds[-1], rounds[0] + 1)
     ticks = {float(number): str(number) for number in rounds if (number - first) % max(1, (last - first) // 10) == 0}
-    drawn = {
-        name: {_BOX[0] + _BOX[2] * (number - first) / (last - first): found for number, found in curve.items()}
-        for name, curve in values.items()
-    }
-    places = {_BOX[0] + _BOX[2] * (at - first) / (last - first): label for at, label in ticks.items()}
+
+    def place(number: float) -> float:
+        return _BOX[0] + _INSET + (_BOX[2] - 2 * _INSET) * (number - first) / (last - first)
+
+    drawn = {name: {place(number): found for number, found in curve.items()} for name, curve in values.items()}
+    places = {place(at): label for at, label in ticks.items()}
     _curves(drawing, spec, values, drawn, places, spec.axis or "round")
 
 
@@ -124,7 +126,7 @@ def _points(drawing: Drawing, spec: FigureSpec, values: Curves) -> None:
     """Draw one curve through all variants in order of their place."""
     order = sorted(values, key=lambda name: spec.at[name])
     places = dict(zip(order, log_places([spec.at[name] for name in order]), strict=True))
-    x = {name: _BOX[0] + 20 + (_BOX[2] - 40) * places[name] for name in order}
+    x = {name: _BOX[0] + _INSET + (_BOX[2] - 2 * _INSET) * places[name] for name in order}
     drawn = {spec.unit or "mean": {x[name]: values[name][0] for name in order}}
     ticks = {x[name]: "∞" if math.isinf(spec.at[name]) else f"{spec.at[name]:g}" for name in order}
     _curves(drawing, spec, values, drawn, ticks, spec.axis)

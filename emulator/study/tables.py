@@ -13,6 +13,9 @@ from emulator.study.figures import write_figure
 from emulator.study.spec import Column, FigureSpec, Study, TableSpec
 from emulator.study.statistics import Estimate, estimate, flatten, paired_difference
 
+LEAST_SPREAD = 1e-6
+"""A smaller share of the mean is rounding, no spread."""
+
 Figures = Mapping[tuple[str, int], Mapping[str, float]]
 """All figures of every finished run, by (variant, seed)."""
 Series = Mapping[tuple[str, int], Mapping[str, Mapping[int, float]]]
@@ -75,7 +78,8 @@ def table_text(table: TableSpec, figures: Figures) -> str:
 def _cell(column: Column, variant: str, found: Estimate) -> str:
     ours = "-" if found.mean is None else _number(found.mean * column.scale)
     if found.mean is not None and found.low is not None and found.high is not None:
-        ours += f" ± {_number((found.high - found.low) / 2 * column.scale)}"
+        half = (found.high - found.low) / 2
+        ours += f" ± {_number(half * column.scale) if half > abs(found.mean) * LEAST_SPREAD else '0'}"
     reference = column.reference.get(variant)
     return f"{ours} ({reference:g})" if reference is not None else ours
 

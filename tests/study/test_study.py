@@ -139,8 +139,13 @@ def test_failed_run_is_told_and_the_others_count(tmp_path):
     assert math.isfinite(json.loads((folder / "summary.json").read_text())["rounds"]["latency_median_s"])
 
 
-def test_shipped_study_is_sound(tmp_path):
-    study = read_study(Path(__file__).parents[2] / "scenarios" / "paper" / "p1.yaml")
+@pytest.mark.parametrize(
+    "path", sorted((SCENARIOS.parents[1] / "scenarios" / "paper").glob("p1*.yaml")), ids=lambda p: p.stem
+)
+def test_shipped_study_is_sound(path, tmp_path):
+    study = read_study(path)
+    assert study.question
+    assert "# Run time" in path.read_text() or "one core per run" in path.read_text()
     cells = plan_cells(study, tmp_path)
     assert len(cells) == len(study.variants) * len(study.seeds)
     assert len({cell.digest for cell in cells}) == len(cells)
