@@ -47,7 +47,8 @@ class PrivacySettings:
     privacy_public_threshold: float = key(
         "privacy.public-threshold",
         2.0,
-        "Score above which a beat is called abnormal under dp-client, where no statistics of scores leave a clinic.",
+        "Score above which a beat is called abnormal under dp-client, where no statistics of scores leave a clinic, and under "
+        "dp-example while their noise is too strong to say.",
     )
     privacy_example_epsilon: float = key(
         "privacy.example.epsilon", 8.0, "Budget of dp-example for each clinic.", exclusiveMinimum=0

@@ -37,9 +37,9 @@ def _example(config: AppConfig) -> Iterator[str]:
         "largest of the clinics'."
     )
     yield (
-        "Privacy: charged are the training (DP-SGD) and the histogram of scores behind the threshold. Taken as public are each "
-        "clinic's number of beats and all settings. Not covered are the first 300 beats of each patient, which make template and "
-        "scale and are not trained on."
+        "Privacy: charged are the training (DP-SGD) and the counts of scores behind the threshold (a tenth of the budget's "
+        "rho). Taken as public are each clinic's number of beats and all settings. Not covered are the first 300 beats of each "
+        "patient, which make template and scale and are not trained on."
     )
 
 

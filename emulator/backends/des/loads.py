@@ -18,9 +18,8 @@ class LinkLoads:
     """Writes what the links carried since the last call; called when a round closes and when the run ends.
 
     Polls and heartbeats are a closed-form load, counted for the time a node has power and path (polls while it has no message in
-    hand), and never events; so are the requests of a download and the answers to an upload, once it is over. They take no
-    capacity from transfers, about 2.6 kbit/s for each idle node, and fill at most what those left. TCP and IP headers of these
-    small packets are not counted.
+    hand), and never events; so are the requests of a download and the answers to an upload, once it is over, all with the headers
+    of their packets. They take no capacity from transfers, about 3 kbit/s for each idle node, and fill at most what those left.
     """
 
     def __init__(self, world: World) -> None:
@@ -29,7 +28,7 @@ class LinkLoads:
         self._control: defaultdict[tuple[str, Direction], int] = defaultdict(int)
 
     def add(self, hops: Iterable[Hop], size_bytes: int) -> None:
-        """Count what went against a transfer's direction along ``hops``."""
+        """Count what went along ``hops`` beside a transfer's own packets."""
         for hop in hops:
             self._control[hop.link, hop.direction] += size_bytes
 
@@ -53,7 +52,9 @@ class LinkLoads:
         for node in world.nodes.values():
             reached_s, busy_s = node.take_reached_s(world.now_s), node.take_busy_s(world.now_s)
             busy_s = min(busy_s, reached_s)  # an outage may have passed with a message in hand
-            up, down = idle_bytes(world.plan.flower, reached_s - busy_s, busy_s, world.round_trip_s(node))
+            up, down = idle_bytes(
+                world.plan.flower, reached_s - busy_s, busy_s, world.round_trip_s(node), with_headers=True
+            )
             for hop in node.up_hops:
                 total[hop.link, hop.direction] += up
                 total[hop.link, DOWN if hop.direction == UP else UP] += down

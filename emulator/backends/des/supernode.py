@@ -77,7 +77,8 @@ def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
         return None
     yield world.env.timeout(world.superlink.delay_s(exchange.requests))
     node.has_app, node.lanes_used_s = True, world.env.now
-    world.loads.add(node.up_hops, exchange.backward_bytes)
+    world.loads.add(node.up_hops, exchange.backward_bytes + exchange.backward_extra_bytes)
+    world.loads.add(node.down_hops, exchange.forward_extra_bytes)
     took_s = world.env.now - began_s
     return began_s + protocol.announcement_s(took_s, exchange, first, world.round_trip_s(node))
 
@@ -170,7 +171,8 @@ def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSize
     is_stored = yield from carry(world, node, Carriage("upload", delivery, exchange, parts, handshakes=handshakes))
     yield world.env.timeout(world.superlink.delay_s(exchange.requests))
     node.lanes_used_s = world.env.now
-    world.loads.add(node.down_hops, exchange.backward_bytes)
+    world.loads.add(node.down_hops, exchange.backward_bytes + exchange.backward_extra_bytes)
+    world.loads.add(node.up_hops, exchange.forward_extra_bytes)
     if not is_wanted:
         return "the SuperLink has given the message up"
     return "" if is_stored else "push session over"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,9 +49,10 @@ class Collector:
         self._down: set[str] = set()
         self._round: int | None = None
 
-    def collect(self, rows: Iterable[Row], end_s: float) -> None:
+    def collect(self, rows: Sequence[Row], end_s: float) -> None:
         """Write all rows up to ``end_s`` (on the monotonic clock), then close what is open."""
         given = [row for row in rows if self._zero_s <= row["at_s"] <= end_s or row["what"] == "action"]
+        given += [_cut_short(row, end_s) for row in rows if row["what"] == "load" and row["since_s"] < end_s < row["at_s"]]
         self._uploads = {
             row["key"]: row["size_bytes"] for row in given if row["what"].startswith("upload_") and "size_bytes" in row
         }
@@ -197,6 +198,12 @@ class Collector:
 
 _FROM_ELSEWHERE: Final = frozenset({"action", "pushed", "pulled", "metric"})
 """Rows about a node that others write; a node without power writes none that count."""
+
+
+def _cut_short(load: Row, end_s: float) -> Row:
+    """Return a load row as it would be at ``end_s``, taking its bytes as spread evenly: the run ends between two reports."""
+    share = (end_s - load["since_s"]) / (load["at_s"] - load["since_s"])
+    return {**load, "at_s": end_s, "size_bytes": round(share * load["size_bytes"])}
 
 
 def link_rows(plan: Plan, zero_s: float, end_s: float) -> list[dict[str, Any]]:
