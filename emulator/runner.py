@@ -149,12 +149,13 @@ def _run_live(
     Raises:
         Unfaithful: The run measured the machine more than the network; its tables are written all the same.
     """
+    from emulator.backends.live import doctor
     from emulator.backends.live.backend import LiveBackend, LiveOptions
     from emulator.backends.live.slices import slice_plan
 
     options = live or LiveOptions()
     part = slice_plan(plan, options.from_s, options.for_s)
-    reason = doctor_says(out)
+    reason = doctor.missing(out, options.sandbox)
     if reason is not None:  # before a run folder is made for nothing
         raise BackendUnavailable(reason)
     folder = _open_folder(scenario, part, out, run_name)
@@ -170,13 +171,6 @@ def _run_live(
             + f". Its tables are in {folder.path}; use a quieter machine or fewer clients, or accept it with --allow-invalid"
         )
     return result
-
-
-def doctor_says(out: Path) -> str | None:
-    """Return what keeps this machine from a live run, or None."""
-    from emulator.backends.live import doctor
-
-    return doctor.missing(out)
 
 
 def resume(
