@@ -40,7 +40,7 @@ from fedgen.models.conv_vae import ConvVae
 from fedgen.privacy import example_level
 from fedgen.privacy.frame import Call
 
-NODES, ROUNDS = 22, 5
+NODES, ROUNDS, BEATS = 22, 5, 600
 SAMPLES, PER_TEMPLATE = 200, 10
 KINDS = {"basic": "none", "secure": "secure"}
 
@@ -65,7 +65,13 @@ def patients_of(source: DataSource) -> list[Patient]:
 
 def config_of(variant: str, seed: int) -> AppConfig:
     """Return the settings of a run of the study."""
-    return AppConfig(seed=seed, num_server_rounds=ROUNDS, min_replies=15, privacy_kind=KINDS.get(variant, "none"))
+    return AppConfig(
+        seed=seed,
+        num_server_rounds=ROUNDS,
+        min_replies=15,
+        privacy_kind=KINDS.get(variant, "none"),
+        data_max_beats_per_patient=BEATS,
+    )
 
 
 def model_of(config: AppConfig, weights: dict[str, torch.Tensor]) -> ConvVae:
