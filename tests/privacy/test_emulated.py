@@ -23,6 +23,15 @@ def test_keys_and_contributions_cross_the_network_and_the_log_repeats(tmp_path: 
         pushed
         == ["query.he_join"] * 3 + ["query.he_deal"] + ["query.he_key"] * 2 + (["train"] * 3 + ["query.he_open"]) * 2
     )
+    computed = {
+        event.msg: event.value for event in events if event.kind == "compute_finished" and event.note == "train"
+    }
+    parts = [event for event in events if event.kind == "work_part"]
+    protected = {
+        part.msg: part.value for part in parts if part.note == "encrypted_ciphertexts" and part.msg in computed
+    }
+    assert len(computed) == len(protected) == 6
+    assert all(0 < seconds < computed[msg] for msg, seconds in protected.items())
     spent = [event for event in events if event.kind == "privacy_spent"]
     assert [event.note for event in spent] == ["one example, delta 1/(10 n)"] * 2
     assert [event.round for event in spent] == [1, 2]
@@ -31,7 +40,6 @@ def test_keys_and_contributions_cross_the_network_and_the_log_repeats(tmp_path: 
     assert max(uploads) < 0.6 * 4 * 61_920
     assert first.summary["privacy"]["guarantees"] == {"one example, delta 1/(10 n)": spent[1].value}
     finished = {event.msg: event.value for event in events if event.kind == "compute_finished" and event.msg}
-    parts = [event for event in events if event.kind == "work_part"]
     assert {"dp_train_macs", "encrypted_ciphertexts", "key_agreements", "added_ciphertexts"} <= {
         part.note for part in parts
     }

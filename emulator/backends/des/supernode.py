@@ -147,12 +147,13 @@ def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -
         _compute_lost(world, node, delivery, fault.action)
         world.obey(node, fault)
         raise Crash(fault.action)
-    yield world.env.timeout(node.compute_s(start_s + work_s, world.env.now) + outcome.slept_s)
+    took_s = node.compute_s(start_s + work_s, world.env.now)
+    yield world.env.timeout(took_s + outcome.slept_s)
+    for unit, seconds in mechanism_seconds(device, work).items():
+        world.row("work_part", node, delivery, value=seconds * took_s / (start_s + work_s), note=unit)
     node.state = outcome.state
     node.phase = "reply"  # done, but not yet noticed: what goes wrong now loses the reply, not the work
     world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)
-    for unit, seconds in mechanism_seconds(device, work).items():
-        world.row("work_part", node, delivery, value=seconds, note=unit)
     _log_metrics(world, node, delivery, outcome)
     return outcome
 

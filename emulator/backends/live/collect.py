@@ -48,6 +48,7 @@ class Collector:
         self._computing: dict[str, tuple[str, int, str, float]] = {}
         self._down: set[str] = set()
         self._round: int | None = None
+        self._serving: tuple[str, float] | None = None
 
     def collect(self, rows: Sequence[Row], end_s: float) -> None:
         """Write all rows up to ``end_s`` (on the monotonic clock), then close what is open."""
@@ -66,6 +67,9 @@ class Collector:
             getattr(self, f"_{row['what']}", self._ignore)(row)
         for node in list(self._in_hand):
             self._lose(node, "run ended")
+        if self._serving is not None:
+            took_s = self._now_s - self._serving[1]
+            self._append("compute_lost", round=self._round, node=self._server, value=took_s, unit="s", note="run ended")
         if self._round is not None:
             self._round_closed({"round": self._round, "value": 0})
 
@@ -88,6 +92,25 @@ class Collector:
 
     def _metric(self, row: Row) -> None:
         self._append("metric", round=row["round"], value=row["value"], note=row["note"])
+
+    def _server_began(self, row: Row) -> None:
+        self._serving = (row["note"], self._now_s)
+        self._append("compute_started", round=row["round"], node=self._server, note=row["note"])
+
+    def _server_ended(self, row: Row) -> None:
+        if self._serving is not None:
+            note, began_s = self._serving
+            self._serving, took_s = None, self._now_s - began_s
+            self._append("compute_finished", round=row["round"], node=self._server, value=took_s, unit="s", note=note)
+
+    def _app_says(self, row: Row) -> None:
+        if row["kind"] == "notice":
+            self._append("notice", note=str(row["value"]))
+        elif row["kind"] == "privacy_spent":
+            self._append("privacy_spent", round=row["round"], node=self._server, value=row["value"], note=row["key"])
+        else:
+            words, size_bytes = row["key"].split(" ", 1)[-1], int(row["value"])
+            self._append("ledger_appended", round=row["round"], node=self._server, size_bytes=size_bytes, note=words)
 
     # -- the SuperNodes -----------------------------------------------------------------------------------------
 
