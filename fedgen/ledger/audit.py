@@ -80,6 +80,13 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     yield from enumerate(data[:-1].split(b"\n"), start=1)
 
 
+def block_roots(data: bytes) -> tuple[bytes, list[str]]:
+    """Return the first entry of a ledger's file, which names it, and the Merkle roots of its blocks, unchecked."""
+    lines = data.splitlines()
+    first = next((entry_of(line) for line in lines if line.startswith(ENTRY_START)), b"")
+    return first, [read_line(line)[1]["root"] for line in lines if line.startswith(b'{"block"')]
+
+
 def _signatures(data: bytes, workers: int) -> Iterator[bool]:
     """Yield for each entry in a file whether its signature is right; False tells nothing: the entry is looked at again."""
     entries = [entry_of(line) for line in data.split(b"\n") if line.startswith(ENTRY_START)]

@@ -124,3 +124,9 @@ class PrivacySettings:
         "",
         "Institutions to revoke, as INSTITUTION@ROUND with commas, as in '3@2'; effective from the next round on.",
     )
+    privacy_ledger_evm: str = key(
+        "privacy.ledger.evm",
+        "",
+        "Chain that gets the Merkle root of every block of the ledger: tester (in the ServerApp's process) or the address of a "
+        "node's JSON-RPC; needs the extra evm. Empty: none.",
+    )
