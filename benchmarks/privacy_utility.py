@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 import torch
-from flwr.app import ArrayRecord, Context, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
 
 from fedgen import task
 from fedgen.config import AppConfig
@@ -24,7 +24,9 @@ from fedgen.data.windows import PreparedPatient
 from fedgen.privacy.client import Share, train_examples, train_plain
 from fedgen.privacy.codecs import Codec, FloatCodec, QuantisedCodec
 from fedgen.privacy.frame import Call, Sum
-from fedgen.privacy.vectors import TAIL, layout_of, moved, quantile_of_shares
+from fedgen.privacy.kinds import parse_kind
+from fedgen.privacy.score_tail import threshold_rule
+from fedgen.privacy.vectors import TAIL, layout_of, moved
 
 CLIENTS = 10
 MEASURES = ("v.f1", "svf.f1", "v.auroc", "svf.auroc")
@@ -37,16 +39,18 @@ def trained(
     random.seed(config.seed)
     model = task.new_model(config)
     arrays, threshold = ArrayRecord(dict(model.state_dict())), None
+    rule = threshold_rule(parse_kind("dp" if is_private else "none"), config, print)
     contexts = [Context(run_id=1, node_id=i, node_config={}, state=RecordDict(), run_config={}) for i in range(CLIENTS)]
     for server_round in range(1, config.num_server_rounds + 1):
-        numbers = []
+        numbers, accounts = [], []
         for partition, context in enumerate(contexts):
             call = Call(context, config, server_round, task.derived_seed(config.seed, partition, server_round))
             share = Share(source, partition, CLIENTS)
             contribution = train_examples(call, arrays, share) if is_private else train_plain(call, arrays, share)
             numbers.append(codec.encode(call, contribution.vector, codec.brief()))
+            accounts.append(contribution.spent or ConfigRecord())
         mean = codec.decode(Sum(np.sum(numbers, axis=0), tuple(range(CLIENTS))))
-        arrays, threshold = moved(arrays, mean[:-TAIL]), quantile_of_shares(mean[-TAIL:], config.threshold_quantile)
+        arrays, threshold = moved(arrays, mean[:-TAIL]), rule.see(mean[-TAIL:], accounts)
     model.load_state_dict(arrays.to_torch_state_dict())
     measured, _ = task.evaluate(model, test, threshold)
     return {name: measured.get(name, 0.0) for name in MEASURES}

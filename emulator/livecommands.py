@@ -25,6 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     live.add_argument("--for", dest="run_for", type=_duration, metavar="TIME", help="run no longer than this: '8 min'")
     live.add_argument("--pcap", action="store_true", help="keep a packet capture of every link")
+    live.add_argument(
+        "--sandbox", choices=("namespaces", "uml"), help="uml: inside User Mode Linux, without privileges"
+    )
     live.add_argument("--allow-invalid", action="store_true", help="exit 0 even if the run's verdict is INVALID")
 
 
@@ -34,15 +37,24 @@ def live_options(options: argparse.Namespace) -> LiveOptions | None:
     Raises:
         UsageError: There are such options, and the run is in virtual time.
     """
-    given = [name for name in ("shaper", "start_from", "run_for", "pcap", "allow_invalid") if getattr(options, name)]
+    given = [
+        name
+        for name in ("shaper", "start_from", "run_for", "pcap", "sandbox", "allow_invalid")
+        if getattr(options, name)
+    ]
     if options.backend != "mininet":
         if given:
-            raise UsageError("--shaper, --from, --for, --pcap and --allow-invalid are for --backend mininet")
+            raise UsageError("--shaper, --from, --for, --pcap, --sandbox and --allow-invalid are for --backend mininet")
         return None
     from emulator.backends.live.backend import LiveOptions
 
     return LiveOptions(
-        options.shaper or "auto", options.start_from or 0.0, options.run_for, options.pcap, options.allow_invalid
+        options.shaper or "auto",
+        options.start_from or 0.0,
+        options.run_for,
+        options.pcap,
+        options.sandbox or "namespaces",
+        options.allow_invalid,
     )
 
 

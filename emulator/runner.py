@@ -149,12 +149,13 @@ def _run_live(
     Raises:
         Unfaithful: The run measured the machine more than the network; its tables are written all the same.
     """
+    from emulator.backends.live import doctor
     from emulator.backends.live.backend import LiveBackend, LiveOptions
     from emulator.backends.live.slices import slice_plan
 
     options = live or LiveOptions()
     part = slice_plan(plan, options.from_s, options.for_s)
-    reason = doctor_says(out)
+    reason = doctor.missing(out, options.sandbox)
     if reason is not None:  # before a run folder is made for nothing
         raise BackendUnavailable(reason)
     folder = _open_folder(scenario, part, out, run_name)
@@ -170,13 +171,6 @@ def _run_live(
             + f". Its tables are in {folder.path}; use a quieter machine or fewer clients, or accept it with --allow-invalid"
         )
     return result
-
-
-def doctor_says(out: Path) -> str | None:
-    """Return what keeps this machine from a live run, or None."""
-    from emulator.backends.live import doctor
-
-    return doctor.missing(out)
 
 
 def resume(
@@ -296,17 +290,19 @@ def _publish(
     from emulator.events import read_events
     from emulator.invariants import check_events
     from emulator.metrics import build_tables, summarise, write_tables
-    from emulator.metrics.history import read_history
+    from emulator.metrics.history import HistoryReader
 
     on_stage("checking the event log")
-    broken = check_events(read_events(folder.events), plan, is_cut_short=not is_whole)
+    reader = HistoryReader(plan)
+    events = reader.follow(read_events(folder.events))  # streamed: a long log need not fit into memory
+    broken = check_events(events, plan, is_cut_short=not is_whole)
     if broken:
         raise EmulatorError(
             "the event log breaks its own rules, which is a fault of the emulator, not of the scenario; "
             f"please report it with {folder.plan} and {folder.scenario}:\n  " + "\n  ".join(broken[:10])
         )
     on_stage("writing tables")
-    history = read_history(read_events(folder.events), plan)  # streamed: a long log need not fit into memory
+    history = reader.finish()
     tables = build_tables((), plan, history=history)
     write_tables(tables, folder.path / "tables")
     summary = summarise(tables, plan, (), history=history)

@@ -38,6 +38,8 @@ FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 10.0
 """Waits of a ClientApp for missing objects double from the first to the longest (flwr.supercore.constant, PULL_*BACKOFF*).
 Recorded: a process asked 3.7 s after the poll, the objects were there after 11.0 s, and it replied after 19.2 s (here 18.7 s)."""
+QUICK_ACKS: Final = 16
+"""Packets at a transfer's start that the packet-level model acknowledges one by one; Linux does so on new connections only."""
 START_BEFORE_MESSAGE: Final = 0.5
 """Part of a ClientApp's start until it asks for the message: 1.65 of 3.5 CPU seconds for flwr alone and flwr with torch (x86)."""
 
@@ -51,12 +53,16 @@ class Exchange:
         backward_bytes: Bytes of requests or answers in the other direction.
         round_trips: Round trips before the bulk of the data flows, handshakes included; the last byte's way comes on top.
         requests: HTTP requests.
+        forward_extra_bytes: Headers of small packets in the message's direction, besides those of a stream of full packets.
+        backward_extra_bytes: The same in the other direction, besides that stream's ACKs.
     """
 
     forward_bytes: int
     backward_bytes: int
     round_trips: float
     requests: int
+    forward_extra_bytes: int = 0
+    backward_extra_bytes: int = 0
 
 
 def download(
@@ -86,9 +92,10 @@ def download(
     if first_contact_bytes is not None:
         parts += [wire.get_run(is_tls=is_tls), wire.get_bundle(first_contact_bytes, is_tls=is_tls)]
         requests, trips = requests + 2, trips + 2
-    up, down = wire.total(parts)
+    both = wire.total(parts)
     # The network adds the last byte's way to the SuperNode, which is the second half of the last round trip.
-    return Exchange(down, up, trips - 0.5, requests)
+    extra = _extra_bytes(both.down, both.down_packets, both.up_packets)
+    return Exchange(both.down, both.up, trips - 0.5, requests, *extra)
 
 
 def upload(sizes: ObjectSizes, settings: FlowerSettings, *, new_connections: int) -> Exchange:
@@ -103,9 +110,18 @@ def upload(sizes: ObjectSizes, settings: FlowerSettings, *, new_connections: int
     trips = 1 + _object_trips(objects, settings, min(new_connections, settings.lanes - 1))
     if new_connections >= settings.lanes:
         trips += handshake_trips(settings)
-    up, down = wire.total(parts)
+    both = wire.total(parts)
     # The reply is complete when the last object arrives: its answer's round trip is only the network's last way.
-    return Exchange(up, down, trips - 1, 1 + objects)
+    extra = _extra_bytes(both.up, both.up_packets, both.down_packets)
+    return Exchange(both.up, both.down, trips - 1, 1 + objects, *extra)
+
+
+def _extra_bytes(forward_bytes: int, forward_packets: int, backward_packets: int) -> tuple[int, int]:
+    """Return headers (forward, backward) that the network's own packets and ACKs for ``forward_bytes`` do not have."""
+    stream = math.ceil(forward_bytes / wire.PACKET_CONTENT_BYTES)
+    acks = math.ceil((stream + min(stream, QUICK_ACKS)) / 2)
+    each = wire.PACKET_HEADER_BYTES
+    return each * max(0, forward_packets - stream), each * max(0, backward_packets - acks)
 
 
 def new_connections(idle_s: float, settings: FlowerSettings, *, is_polling: bool) -> int:
@@ -135,14 +151,14 @@ def handshake_trips(settings: FlowerSettings) -> int:
 
 def refused_reply(settings: FlowerSettings, objects: int, *, new_connections: int) -> Exchange:
     """Return the exchange of a reply that the SuperLink no longer wants: it is announced, and no object is asked for."""
-    up, down = wire.total(
+    both = wire.total(
         [
             wire.announce(objects, is_tls=settings.is_tls),
             wire.connection(is_tls=settings.is_tls).times(new_connections > 0),
         ]
     )
     trips = handshake_trips(settings) if new_connections >= settings.lanes else 0
-    return Exchange(up, down, trips, 1)
+    return Exchange(both.up, both.down, trips, 1, *_extra_bytes(both.up, both.up_packets, both.down_packets))
 
 
 def object_bytes(exchange: Exchange, sizes: ObjectSizes, first_contact_bytes: int | None = None) -> list[int]:
@@ -181,16 +197,21 @@ def next_poll_s(anchor_s: float, now_s: float, period_s: float) -> float:
     return max(now_s, anchor_s + polls * period_s)
 
 
-def idle_bytes(settings: FlowerSettings, idle_s: float, busy_s: float, round_trip_s: float) -> tuple[float, float]:
+def idle_bytes(
+    settings: FlowerSettings, idle_s: float, busy_s: float, round_trip_s: float, *, with_headers: bool = False
+) -> tuple[float, float]:
     """Return bytes (up, down) of the polls of ``idle_s`` seconds and of the heartbeats of those and ``busy_s`` more.
 
-    A heartbeat while the SuperNode waits for its ClientApp finds no open connection.
+    A heartbeat while the SuperNode waits for its ClientApp finds no open connection. ``with_headers`` gives bytes of IP packets
+    with their ACKs, else payload.
     """
     is_tls = settings.is_tls
     polls = idle_s / (settings.supernode_poll_s + round_trip_s)
     beats, lonely = (idle_s + busy_s) / settings.heartbeat_s, busy_s / settings.heartbeat_s
-    poll, beat, connect = wire.empty_poll(is_tls=is_tls), wire.heartbeat(is_tls=is_tls), wire.connection(is_tls=is_tls)
-    return (
-        polls * poll.up + beats * beat.up + lonely * connect.up,
-        polls * poll.down + beats * beat.down + lonely * connect.down,
-    )
+    kinds = (
+        (polls, wire.empty_poll(is_tls=is_tls)), (beats, wire.heartbeat(is_tls=is_tls)),
+        (lonely, wire.connection(is_tls=is_tls)),
+    )  # fmt: skip
+    if with_headers:
+        return sum(n * each.up_ip_bytes for n, each in kinds), sum(n * each.down_ip_bytes for n, each in kinds)
+    return sum(n * each.up for n, each in kinds), sum(n * each.down for n, each in kinds)

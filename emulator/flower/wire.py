@@ -1,9 +1,10 @@
 """Bytes of Flower's fleet API on the wire (flwr 1.41): HTTP/1.1 requests with protobuf bodies, plain or over TLS 1.3.
 
 Every figure was recorded on loopback by ``benchmarks/flower_protocol.py`` (flwr 1.41.0, httpx 0.28.1, uvicorn 0.49.0); the
-recording is in ``tests/deployment/recorded_session.json``, and a test holds this module to it. Sizes are TCP payload: headers
-of TCP and IP, and ACKs, are the network's affair. Signatures and random identifiers vary by up to four bytes a request; means are
-used.
+recording is in ``tests/deployment/recorded_session.json``, and a test holds this module to it. Sizes are TCP payload; the
+packets they travel in, with ACKs, are counted beside, as captures of live runs show them: head and body of a request, and of its
+answer, leave in packets of their own, and every second packet is acknowledged. Signatures and identifiers vary by up to four
+bytes a request; means are used. Left out: the eight bytes by which a SYN is longer, packets sent twice.
 """
 
 from __future__ import annotations
@@ -52,32 +53,55 @@ HANDSHAKE_DOWN_BYTES: Final = 1893
 A public authority's chain adds 0.5 to 3 kB."""
 CLOSE_BYTES: Final = 24
 """The alert with which each end closes a TLS connection."""
+TLS_CONNECTION_PACKETS: Final = (7, 6)
+"""Packets up and down of opening and closing a connection: SYN, hellos, tickets, alert, and their ACKs (captured)."""
+PLAIN_CONNECTION_PACKETS: Final = (4, 3)
+"""The same without TLS: SYN, SYN-ACK, ACK, and a FIN each way with its ACK."""
 RECORD_BYTES: Final = 22
 """Around each TLS record: head 5, content type 1, tag 16."""
 RECORD_CONTENT_BYTES: Final = 16384
+PACKET_HEADER_BYTES: Final = 52
+"""IPv4 (20) and TCP (20) with timestamps (12)."""
+PACKET_CONTENT_BYTES: Final = 1448
 
 
 class Traffic(NamedTuple):
-    """Bytes from the SuperNode (``up``) and to it (``down``)."""
+    """Payload bytes from the SuperNode (``up``) and to it (``down``), and the packets of each way, bare ACKs included."""
 
     up: int
     down: int
+    up_packets: int = 0
+    down_packets: int = 0
 
     def times(self, count: int) -> Traffic:
         """Return the bytes of ``count`` such exchanges."""
-        return Traffic(self.up * count, self.down * count)
+        return Traffic(*(count * each for each in self))
+
+    @property
+    def up_ip_bytes(self) -> int:
+        """Bytes from the SuperNode with the headers of their packets."""
+        return self.up + PACKET_HEADER_BYTES * self.up_packets
+
+    @property
+    def down_ip_bytes(self) -> int:
+        """Bytes to the SuperNode with the headers of their packets."""
+        return self.down + PACKET_HEADER_BYTES * self.down_packets
 
 
 def total(parts: list[Traffic]) -> Traffic:
     """Return the sum of both directions."""
-    return Traffic(sum(part.up for part in parts), sum(part.down for part in parts))
+    return Traffic(*(sum(column) for column in zip(*parts, strict=True)))
 
 
 def request(endpoint: str, body: int, answer: int, *, is_tls: bool) -> Traffic:
     """Return the bytes of one request and its answer with bodies of this size."""
     up = REQUEST_HEAD_BYTES + len(endpoint) + len(str(body)) + body
     down = RESPONSE_HEAD_BYTES + len(str(answer)) + answer
-    return Traffic(up + is_tls * _records(body), down + is_tls * _records(answer))
+    asking, answering = (1 + math.ceil(size / PACKET_CONTENT_BYTES) for size in (body, answer))
+    return Traffic(
+        up + is_tls * _records(body), down + is_tls * _records(answer),
+        asking + math.ceil(answering / 2), answering + math.ceil(asking / 2),
+    )  # fmt: skip
 
 
 def _records(body: int) -> int:
@@ -139,5 +163,7 @@ def push_object(size_bytes: int, *, is_tls: bool) -> Traffic:
 
 
 def connection(*, is_tls: bool) -> Traffic:
-    """Return what opening and closing a connection adds: nothing without TLS."""
-    return Traffic(HANDSHAKE_UP_BYTES + CLOSE_BYTES, HANDSHAKE_DOWN_BYTES + CLOSE_BYTES) if is_tls else Traffic(0, 0)
+    """Return what opening and closing a connection adds: no payload without TLS."""
+    if not is_tls:
+        return Traffic(0, 0, *PLAIN_CONNECTION_PACKETS)
+    return Traffic(HANDSHAKE_UP_BYTES + CLOSE_BYTES, HANDSHAKE_DOWN_BYTES + CLOSE_BYTES, *TLS_CONNECTION_PACKETS)

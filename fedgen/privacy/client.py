@@ -12,7 +12,7 @@ from fedgen.privacy.budget import BudgetExhausted
 from fedgen.privacy.frame import BRIEF, REFUSED, SEALED, SPENT, Call
 from fedgen.privacy.kinds import Kind
 from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
-from fedgen.privacy.vectors import Vector, difference, layout_of, shares_below
+from fedgen.privacy.vectors import Vector, difference, layout_of, shares_above
 from fedgen.work import WorkReport
 
 
@@ -82,7 +82,7 @@ def train_plain(call: Call, sent: ArrayRecord, share: Share) -> Contribution:
     result = task.train_client(
         sent.to_torch_state_dict(), patients, call.config, partition=share.partition, server_round=call.server_round
     )
-    shares = shares_below(np.array(result.score_counts, dtype=np.float64))
+    shares = shares_above(np.array(result.score_counts, dtype=np.float64))
     return Contribution(np.concatenate([difference(ArrayRecord(result.state), sent), shares]), result.work)
 
 

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Differential privacy for one heart beat of a clinic: DP-SGD, and a noised histogram of scores.
+"""Differential privacy for one heart beat of a clinic: DP-SGD, and noised counts of scores.
 
 What touches the data of a beat, and how it is paid for:
 
 - the training: DP-SGD on beats after each patient's first 300 (the calibration beats);
-- the threshold: the histogram of the scores of the same beats, with Gaussian noise in every bin; one beat changes one bin
-  by one. Its share of the budget is a tenth (`HISTOGRAM_SHARE`);
-- template, scale and usual error of a patient: computed from the calibration beats only, which are not trained on and not in
-  the histogram. The guarantee does not cover them;
+- the threshold: counts of the scores of the same beats between a few public edges, with Gaussian noise (`score_tail`); one
+  beat changes one count by one. Their share of the budget is a tenth;
+- template, scale and usual error of a patient: computed from the calibration beats only, which are not trained on and not
+  counted. The guarantee does not cover them;
 - the number of beats of a clinic, and the settings: taken as public. Learning rate and the like were not chosen on the data;
 - the rhythm features of a beat: part of the example. They are made from the intervals around it, so that a neighbouring beat
   knows a little of it; the unit is the prepared example.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,11 +35,9 @@ from fedgen.privacy.budget import Account, checked_delta, spend
 from fedgen.privacy.dp_sgd import DpSgdPlan, train_privately
 from fedgen.privacy.entropy import fresh_generator, fresh_seed
 from fedgen.privacy.frame import Call
-from fedgen.privacy.vectors import Vector, shares_of_noisy
+from fedgen.privacy.score_tail import noise_of_counts, noised_shares
+from fedgen.privacy.vectors import Vector
 from fedgen.work import WorkReport
-
-HISTOGRAM_SHARE = 0.1
-BINS_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class ExampleResult:
 
     Attributes:
         weights: After training.
-        shares: Noisy shares of scores below each bin edge.
+        shares: Noisy shares of scores above each bin.
         account: What the clinic has released so far.
         delta: Delta of its guarantee.
         examples: Number of its examples, which is public.
@@ -90,20 +87,7 @@ def releases_of_round(config: AppConfig, examples: int, delta: float, noise: flo
     """Return what one round of a clinic releases."""
     batch = min(config.training_batch_size, examples)
     steps = config.training_epochs * -(-examples // batch)
-    return Release(noise, batch / examples, steps), Release(histogram_noise(config, delta), 1.0, 1)
-
-
-def histogram_noise(config: AppConfig, delta: float) -> float:
-    """Return the noise of the histogram's bins: all rounds' histograms take a tenth of the budget's rho.
-
-    epsilon = rho + 2 sqrt(rho log(1 / delta)) gives rho; R releases with noise s take R / (2 s^2) of it (Bun, Steinke,
-    2016). Noise 0 in the training means none here either.
-    """
-    if config.privacy_example_noise == 0.0:
-        return 0.0
-    log_delta = math.log(1.0 / delta)
-    rho = (math.sqrt(config.privacy_example_epsilon + log_delta) - math.sqrt(log_delta)) ** 2
-    return math.sqrt(config.num_server_rounds / (2.0 * HISTOGRAM_SHARE * rho))
+    return Release(noise, batch / examples, steps), Release(noise_of_counts(config, delta), 1.0, 1)
 
 
 def training_noise(config: AppConfig, examples: int, delta: float) -> float:
@@ -142,17 +126,10 @@ def train_examples(call: Call, sent: ArrayRecord, patients: list[ProtectedPatien
     )
     train_privately(model, beats, plan, seed=fresh_seed() >> 66)
     counts = np.sum([_score_counts(model, patient) for patient in patients], axis=0)
-    shares = shares_of_noisy(_noised(counts, releases[1].noise), examples)
+    shares = noised_shares(counts, releases[1].noise, fresh_generator())
     return ExampleResult(
         ArrayRecord(dict(model.state_dict())), shares, account, delta, examples, _work(model, patients, config, plan)
     )
-
-
-def _noised(counts: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-    """Return counts with noise in every four bins together, spread evenly over them: fewer bins add up less noise."""
-    coarse = counts.reshape(-1, BINS_TOGETHER).sum(axis=1)
-    coarse += fresh_generator().normal(0.0, 1.0, len(coarse)) * noise
-    return np.repeat(coarse / BINS_TOGETHER, BINS_TOGETHER)
 
 
 def _noise_once(call: Call, examples: int, delta: float) -> float:

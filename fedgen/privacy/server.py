@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server's half of a protected run, put together from the settings."""
 
+from functools import partial
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Context
@@ -9,6 +10,7 @@ from fedgen.config import AppConfig
 from fedgen.privacy.frame import SPENT, Guarantee
 from fedgen.privacy.kinds import Kind
 from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
+from fedgen.privacy.score_tail import threshold_rule
 from fedgen.privacy.spent import ExampleSpent
 from fedgen.privacy.statements import statements
 from fedgen.privacy.vectors import layout_of
@@ -48,7 +50,7 @@ def private_strategy(
         report_spent=report_spent,
         example_spent=ExampleSpent(config.privacy_example_delta) if "dp-example" in kind else None,
         sampling=config.privacy_client_sampling,
-        public_threshold=config.privacy_public_threshold if "dp-client" in kind else None,
+        threshold_rule=threshold_rule(kind, config, partial(add_notice, context)),
         answer_wait_s=config.privacy_answer_wait_s,
         **rules,
     )

@@ -20,11 +20,10 @@ def statements(kind: Kind, config: AppConfig) -> Iterator[str]:
             "Privacy: all clients share one secret key. The server alone reads no single update; the server and any one client "
             "together read all of them. The sum, and the model, are seen by the server."
         )
+    if not kind.is_hidden:
+        yield "Privacy: the server reads every single update."
     if not kind.has_noise:
-        yield (
-            "Privacy: no differential privacy. Single updates are hidden from the server, what the model itself remembers of a "
-            "patient is not."
-        )
+        yield "Privacy: no differential privacy. What the model itself remembers of a patient is not hidden."
 
 
 def _example(config: AppConfig) -> Iterator[str]:
@@ -37,9 +36,9 @@ def _example(config: AppConfig) -> Iterator[str]:
         "largest of the clinics'."
     )
     yield (
-        "Privacy: charged are the training (DP-SGD) and the histogram of scores behind the threshold. Taken as public are each "
-        "clinic's number of beats and all settings. Not covered are the first 300 beats of each patient, which make template and "
-        "scale and are not trained on."
+        "Privacy: charged are the training (DP-SGD) and the counts of scores behind the threshold (a tenth of the budget's "
+        "rho). Taken as public are each clinic's number of beats and all settings. Not covered are the first 300 beats of each "
+        "patient, which make template and scale and are not trained on."
     )
 
 

@@ -20,7 +20,7 @@ from fedgen.evaluation.thresholds import BIN_EDGES
 
 Vector = NDArray[np.float64]
 TAIL = len(BIN_EDGES) - 1
-"""Values after the weights: the share of scores at or below each upper bin edge."""
+"""Values after the weights: the share of scores above each upper bin edge."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +107,21 @@ def read_array(record: ArrayRecord, name: str, dtype: np.dtype[Any]) -> NDArray[
     return values if values.dtype == dtype else None
 
 
-def shares_below(counts: NDArray[np.float64]) -> Vector:
-    """Return the share of counts in each bin and those before it; zeros where nothing was counted."""
+def shares_above(counts: NDArray[np.float64]) -> Vector:
+    """Return the share of counts in the bins after each; zeros where nothing was counted."""
     total = float(counts.sum())
-    return np.cumsum(counts) / total if total > 0 else np.zeros(len(counts))
+    return (total - np.cumsum(counts)) / total if total > 0 else np.zeros(len(counts))
 
 
-def shares_of_noisy(counts: NDArray[np.float64], total: int) -> Vector:
-    """Return the same from noisy counts of a known number: what they add up to too much is taken off evenly."""
-    return np.cumsum(counts + (total - counts.sum()) / len(counts)) / total
+def quantile_of_shares(above: Vector, quantile: float) -> float:
+    """Return the score below which a share of the scores lies, from the shares above each bin.
 
-
-def quantile_of_shares(shares: Vector, quantile: float) -> float | None:
-    """Return the score below which a share of the scores lies, from noisy shares; None where they say nothing.
-
-    The nearest shares that never fall take their place (least squares); within a bin scores are taken as spread evenly.
+    The nearest shares that never rise take their place (least squares): rounding may have made them cross. Within a bin
+    scores are taken as spread evenly.
     """
-    rising = np.concatenate([[0.0], np.clip(isotonic_regression(shares).x, 0.0, 1.0)])
-    if rising[-1] <= 0.0:
-        return None
-    target = quantile * rising[-1]
-    last = int(np.searchsorted(rising, target, side="left"))
-    if last == 0:
-        return float(BIN_EDGES[0])
-    inside = (target - rising[last - 1]) / (rising[last] - rising[last - 1])
+    below = np.concatenate([[0.0], np.clip(isotonic_regression(1.0 - above).x, 0.0, 1.0)])
+    last = max(1, int(np.searchsorted(below, quantile, side="left")))
+    if last == len(below):
+        return float(BIN_EDGES[-1])
+    inside = (quantile - below[last - 1]) / (below[last] - below[last - 1])
     return float(BIN_EDGES[last - 1] + inside * (BIN_EDGES[last] - BIN_EDGES[last - 1]))

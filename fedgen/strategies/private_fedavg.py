@@ -14,8 +14,9 @@ from flwr.serverapp import Grid
 
 from fedgen.privacy.codecs import Codec
 from fedgen.privacy.frame import BRIEF, CONFIG, REFUSED, SEALED, SPENT, Carrier, Guarantee, Guard, Sum, Talk
+from fedgen.privacy.score_tail import ThresholdRule
 from fedgen.privacy.spent import ExampleSpent
-from fedgen.privacy.vectors import TAIL, Layout, layout_of, moved, quantile_of_shares
+from fedgen.privacy.vectors import TAIL, Layout, layout_of, moved
 from fedgen.strategies.tolerant_fedavg import TolerantFedAvg
 from fedgen.work import WorkReport
 
@@ -38,7 +39,7 @@ class PrivateFedAvg(TolerantFedAvg):
         report_spent: Callable[[list[Guarantee]], None],
         example_spent: ExampleSpent | None,
         sampling: str,
-        public_threshold: float | None,
+        threshold_rule: ThresholdRule,
         answer_wait_s: float,
         **rules: Any,
     ) -> None:
@@ -53,7 +54,7 @@ class PrivateFedAvg(TolerantFedAvg):
             report_spent: Told after each round what has been released so far.
             example_spent: Collects the clinics' accounts; None where they have none.
             sampling: `all`: a share of the nodes; `poisson`: each node with that chance, from a secret draw.
-            public_threshold: Threshold where no statistics of scores leave a client; else None.
+            threshold_rule: Where the threshold comes from.
             answer_wait_s: Longest wait for the answers to a mechanism's question.
             rules: See `TolerantFedAvg`.
         """
@@ -67,8 +68,8 @@ class PrivateFedAvg(TolerantFedAvg):
         self.report_spent = report_spent
         self.example_spent = example_spent
         self.sampling = sampling
-        self.public_threshold = public_threshold
-        self.threshold = public_threshold
+        self.threshold_rule = threshold_rule
+        self.threshold = threshold_rule.start
         self._talk: Talk | None = None
         self._may_release = True
         self._refused: set[int] = set()
@@ -130,7 +131,7 @@ class PrivateFedAvg(TolerantFedAvg):
             contents = {node: contents[node] for node in counted}
         self._note_refusals(contents)
         total = self._total(contents, layout_of(self._sent))
-        model = None if total is None else self._moved(total)
+        model = None if total is None else self._moved(total, contents)
         for guard in self.guards:
             guard.conclude(self._talk, model)
         self.report_work(self.carrier.work())
@@ -174,11 +175,10 @@ class PrivateFedAvg(TolerantFedAvg):
             return total or Sum(np.zeros(layout.length), ())
         return total if total is not None and found >= self.min_replies else None
 
-    def _moved(self, total: Sum) -> ArrayRecord:
+    def _moved(self, total: Sum, contents: dict[int, RecordDict]) -> ArrayRecord:
         """Return the model moved by the mean contribution; renews the threshold."""
         assert self._sent is not None
         mean = self.codec.decode(total)
-        if self.public_threshold is None:
-            threshold = quantile_of_shares(mean[-TAIL:], self.threshold_quantile)
-            self.threshold = self.threshold if threshold is None else threshold
+        accounts = [contents[node].config_records.get(SPENT, ConfigRecord()) for node in total.nodes]
+        self.threshold = self.threshold_rule.see(mean[-TAIL:], accounts)
         return moved(self._sent, mean[:-TAIL])

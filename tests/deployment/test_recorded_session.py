@@ -120,7 +120,7 @@ def test_tls():
         wire.Traffic(wire.HANDSHAKE_UP_BYTES, wire.HANDSHAKE_DOWN_BYTES).times(tls["connections"]),
         wire.Traffic(wire.CLOSE_BYTES, wire.CLOSE_BYTES).times(tls["closed"]),
     ]
-    assert wire.total(parts) == pytest.approx((tls["up"], tls["down"]), rel=TOLERANCE)
+    assert wire.total(parts)[:2] == pytest.approx((tls["up"], tls["down"]), rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("row", RECORDED["far"]["messages"], ids=lambda row: f"{row['arrays']}x{row['elements']}")

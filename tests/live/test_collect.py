@@ -72,6 +72,14 @@ def test_a_power_cut_ends_what_the_node_had_in_hand(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_report_of_loads_after_the_end_counts_in_part(tmp_path):
+    """The relay reports every second, the ServerApp ends when it will."""
+    rows = [row(60.75, "load", link="line", peer="up", size_bytes=2000, since_s=ZERO_S + 59.75)]
+    assert collected(tmp_path, rows) == [(60, "link_load", "traffic")]
+    [load] = [event for event in read_events(tmp_path / "events") if event.kind == "link_load"]
+    assert (load.size_bytes, load.value) == (500, 0.25)
+
+
 def test_what_is_open_at_the_end_of_a_slice_is_closed_and_planned_outages_are_told(tmp_path):
     outages = (Outage(5.0, 20.0, "line", "rain"), Outage(15.0, 25.0, "line", "rain"), Outage(90.0, 95.0, "line"))
     events = collected(tmp_path, ASKED, outages=outages)

@@ -1,5 +1,6 @@
 """What the command line says about live runs: one clear message, and the exit code that belongs to it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from emulator import cli
 from emulator.backends.live import doctor
 from emulator.backends.live.backend import LiveOptions
+from emulator.backends.live.uml import uml_command
 from emulator.errors import BackendUnavailable
 from emulator.runner import run
 
@@ -72,3 +74,15 @@ def test_what_cannot_be_honoured_is_refused_before_the_run(
 ):
     with pytest.raises(BackendUnavailable, match=message):
         run(scenario, backend="mininet", overrides=overrides, live=options, out=tmp_path, with_report=False)
+
+
+def test_the_guests_first_program_is_sound_shell_and_quotes_what_it_is_given(tmp_path):
+    command = uml_command(["echo", "it's; here"], tmp_path / "first.sh", {"PATH": "/a b:/c", "SECRET": "x"})
+    script = (tmp_path / "first.sh").read_text()
+    assert command[0] == "linux.uml"
+    assert f"init={tmp_path / 'first.sh'}" in command
+    assert "export PATH='/a b:/c'" in script
+    assert "SECRET" not in script
+    assert subprocess.run(["sh", "-n", tmp_path / "first.sh"], check=False).returncode == 0
+    line = next(text for text in script.splitlines() if text.startswith("echo "))
+    assert subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout == "it's; here\n"

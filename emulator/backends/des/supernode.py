@@ -9,7 +9,7 @@ import simpy
 
 from emulator.backends.des.requests import Carriage, announce_in, carry
 from emulator.backends.des.state import Delivery, NodeState
-from emulator.compute.costs import fits_memory
+from emulator.compute.costs import PROTECTION_UNITS, fits_memory
 from emulator.flower import adapter, protocol
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import Outcome
@@ -77,7 +77,8 @@ def _download(world: World, node: NodeState, delivery: Delivery) -> Steps:
         return None
     yield world.env.timeout(world.superlink.delay_s(exchange.requests))
     node.has_app, node.lanes_used_s = True, world.env.now
-    world.loads.add(node.up_hops, exchange.backward_bytes)
+    world.loads.add(node.up_hops, exchange.backward_bytes + exchange.backward_extra_bytes)
+    world.loads.add(node.down_hops, exchange.forward_extra_bytes)
     took_s = world.env.now - began_s
     return began_s + protocol.announcement_s(took_s, exchange, first, world.round_trip_s(node))
 
@@ -146,7 +147,11 @@ def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -
         _compute_lost(world, node, delivery, fault.action)
         world.obey(node, fault)
         raise Crash(fault.action)
-    yield world.env.timeout(node.compute_s(start_s + work_s, world.env.now) + outcome.slept_s)
+    took_s = node.compute_s(start_s + work_s, world.env.now)
+    yield world.env.timeout(took_s + outcome.slept_s)
+    protection_s = world.device_s(device, {unit: work[unit] for unit in sorted(PROTECTION_UNITS & work.keys())})
+    if protection_s > 0:
+        world.row("protection_done", node, delivery, value=protection_s * took_s / (start_s + work_s))
     node.state = outcome.state
     node.phase = "reply"  # done, but not yet noticed: what goes wrong now loses the reply, not the work
     world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)
@@ -170,7 +175,8 @@ def _upload(world: World, node: NodeState, delivery: Delivery, sizes: ObjectSize
     is_stored = yield from carry(world, node, Carriage("upload", delivery, exchange, parts, handshakes=handshakes))
     yield world.env.timeout(world.superlink.delay_s(exchange.requests))
     node.lanes_used_s = world.env.now
-    world.loads.add(node.down_hops, exchange.backward_bytes)
+    world.loads.add(node.down_hops, exchange.backward_bytes + exchange.backward_extra_bytes)
+    world.loads.add(node.up_hops, exchange.forward_extra_bytes)
     if not is_wanted:
         return "the SuperLink has given the message up"
     return "" if is_stored else "push session over"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from emulator.backends.live import doctor
+from emulator.backends.live import demands, doctor
 from emulator.backends.live.collect import Collector
 from emulator.backends.live.commands import environment
 from emulator.backends.live.fidelity import Fidelity, judge
@@ -28,6 +28,8 @@ from emulator.plan import Plan
 
 Status = Literal["finished", "interrupted", "failed"]
 LOOK_S: Final = 0.2
+IN_UML: Final[dict[str, float]] = {"start_limit_s": 900.0, "lease_s": 300.0}
+"""A Python start that takes three seconds here takes half a minute where several share a User Mode Linux guest's one core."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class LiveOptions:
         from_s: Where in the plan the run begins.
         for_s: How long it may last; None for as long as the ServerApp.
         with_captures: Keep a packet capture for every link.
+        sandbox: ``namespaces`` of this kernel, or ``uml``: a User Mode Linux kernel of the run's own.
         allow_invalid: Accept a run whose verdict is INVALID.
     """
 
@@ -46,6 +49,7 @@ class LiveOptions:
     from_s: float = 0.0
     for_s: float | None = None
     with_captures: bool = False
+    sandbox: str = "namespaces"
     allow_invalid: bool = False
 
 
@@ -85,7 +89,7 @@ class LiveBackend:
 
     def available(self) -> str | None:
         """Return why this machine cannot run it, or None."""
-        return doctor.missing(self._folder)
+        return doctor.missing(self._folder, self._options.sandbox)
 
     def run(self, plan: Plan, log: EventLog) -> Status:
         """Carry out ``plan``, a slice already.
@@ -101,7 +105,7 @@ class LiveBackend:
         log.append(0.0, "run_started", value=plan.seed, note=plan.scenario)
         is_interrupted = False
         try:
-            self._carry_out(job.write(plan))
+            self._carry_out(plan, job.write(demands.with_queues(plan)))
         except KeyboardInterrupt:
             is_interrupted = True
         rows = read_journals(job.journals)
@@ -125,48 +129,37 @@ class LiveBackend:
         reason = self.available()
         if reason is not None:
             raise BackendUnavailable(reason)
-        if plan.timing is not None:
-            raise BackendUnavailable("'learning: none' has no app to run live; use --backend des")
-        if any(outage.target == plan.server.name for outage in plan.outages):
-            raise BackendUnavailable(
-                "the plan restarts the SuperLink, which ends a real ServerApp for good (Flower cannot resume it); "
-                "leave that failure out, or use --backend des"
-            )
-        if any(fault.phase == "serve" for fault in plan.placed):
-            raise BackendUnavailable("'server_app_loss' is not carried out live; leave it out, or use --backend des")
-        if plan.flower.is_fused:
-            raise BackendUnavailable("real Flower fuses no arrays: leave 'flower.fused' out, or use --backend des")
-        if special := plan.network.special_controls(link.congestion_control for link in plan.links):
-            raise BackendUnavailable(f"live transfers use cubic, not {special}; leave it out, or use --backend des")
-        if plan.hostile:
-            raise BackendUnavailable(
-                f"{plan.hostile[0].node!r} is hostile, which the live backend does not play; leave that failure out, or use "
-                "--backend des"
-            )
+        cannot = demands.refusals(plan, doctor.congestion_controls())
+        if cannot:
+            raise BackendUnavailable("; ".join(cannot))
         refusals = refused(plan, "netem")
-        shaper = doctor.choose_shaper(self._options.shaper, refusals)
+        in_uml = self._options.sandbox == "uml"
+        shaper = doctor.choose_shaper(self._options.shaper, refusals, has_netem=in_uml or None)
         if shaper == "netem" and refusals:
             raise BackendUnavailable("; ".join(refusals))
-        if shaper == "netem" and not doctor.can_netem():
+        if shaper == "netem" and not in_uml and not doctor.can_netem():
             raise BackendUnavailable(
                 "this kernel has no netem or brctl is missing; use --shaper userspace, or a kernel that has it"
             )
         return LiveJob(
-            str(self._job_folder), shaper, for_s=self._options.for_s, with_captures=self._options.with_captures
-        )
+            str(self._job_folder), shaper, demands.congestion_control(plan), for_s=self._options.for_s,
+            with_captures=self._options.with_captures, **(IN_UML if in_uml else {}),
+        )  # fmt: skip
 
     # -- the sandbox --------------------------------------------------------------------------------------------
 
-    def _carry_out(self, job_path: Path) -> None:
+    def _carry_out(self, plan: Plan, job_path: Path) -> None:
         """Run the sandbox to its end; on Ctrl-C end it, with everything in it."""
         self._on_stage("building the network")
         (self._job_folder / "logs").mkdir(exist_ok=True)
         clock = {"wall_minus_monotonic_s": time.time() - time.monotonic()}
         (self._job_folder / "clock.json").write_text(json.dumps(clock))
+        surroundings = environment(self._job_folder / "flwr", self._job_folder / "bin", plan.flower)
+        command = sandbox_command(job_path, self._options.sandbox, surroundings)
         with (self._job_folder / "logs" / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(
-                sandbox_command(job_path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=die_with_parent, env=environment(self._job_folder / "flwr", self._job_folder / "bin"),
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=die_with_parent, env=surroundings,
             )  # fmt: skip
         record_process(self._job_folder, process.pid)
         try:
@@ -239,7 +232,7 @@ def end_recorded_process(folder: Path) -> bool:
     if record["began"] is None or _began(record["process"]) != record["began"]:
         return False
     with contextlib.suppress(ProcessLookupError):
-        os.kill(record["process"], signal.SIGKILL)
+        os.killpg(record["process"], signal.SIGKILL)  # it leads a group of its own, which a guest kernel uses
     return True
 
 

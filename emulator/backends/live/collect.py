@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,10 +48,14 @@ class Collector:
         self._computing: dict[str, tuple[str, int, str, float]] = {}
         self._down: set[str] = set()
         self._round: int | None = None
+        self._serving: tuple[str, float] | None = None
 
-    def collect(self, rows: Iterable[Row], end_s: float) -> None:
+    def collect(self, rows: Sequence[Row], end_s: float) -> None:
         """Write all rows up to ``end_s`` (on the monotonic clock), then close what is open."""
         given = [row for row in rows if self._zero_s <= row["at_s"] <= end_s or row["what"] == "action"]
+        given += [
+            _cut_short(row, end_s) for row in rows if row["what"] == "load" and row["since_s"] < end_s < row["at_s"]
+        ]
         self._uploads = {
             row["key"]: row["size_bytes"] for row in given if row["what"].startswith("upload_") and "size_bytes" in row
         }
@@ -63,6 +67,9 @@ class Collector:
             getattr(self, f"_{row['what']}", self._ignore)(row)
         for node in list(self._in_hand):
             self._lose(node, "run ended")
+        if self._serving is not None:
+            took_s = self._now_s - self._serving[1]
+            self._append("compute_lost", round=self._round, node=self._server, value=took_s, unit="s", note="run ended")
         if self._round is not None:
             self._round_closed({"round": self._round, "value": 0})
 
@@ -85,6 +92,25 @@ class Collector:
 
     def _metric(self, row: Row) -> None:
         self._append("metric", round=row["round"], value=row["value"], note=row["note"])
+
+    def _server_began(self, row: Row) -> None:
+        self._serving = (row["note"], self._now_s)
+        self._append("compute_started", round=row["round"], node=self._server, note=row["note"])
+
+    def _server_ended(self, row: Row) -> None:
+        if self._serving is not None:
+            note, began_s = self._serving
+            self._serving, took_s = None, self._now_s - began_s
+            self._append("compute_finished", round=row["round"], node=self._server, value=took_s, unit="s", note=note)
+
+    def _app_says(self, row: Row) -> None:
+        if row["kind"] == "notice":
+            self._append("notice", note=str(row["value"]))
+        elif row["kind"] == "privacy_spent":
+            self._append("privacy_spent", round=row["round"], node=self._server, value=row["value"], note=row["key"])
+        else:
+            words, size_bytes = row["key"].split(" ", 1)[-1], int(row["value"])
+            self._append("ledger_appended", round=row["round"], node=self._server, size_bytes=size_bytes, note=words)
 
     # -- the SuperNodes -----------------------------------------------------------------------------------------
 
@@ -197,6 +223,12 @@ class Collector:
 
 _FROM_ELSEWHERE: Final = frozenset({"action", "pushed", "pulled", "metric"})
 """Rows about a node that others write; a node without power writes none that count."""
+
+
+def _cut_short(load: Row, end_s: float) -> Row:
+    """Return a load row as it would be at ``end_s``, taking its bytes as spread evenly: the run ends between two reports."""
+    share = (end_s - load["since_s"]) / (load["at_s"] - load["since_s"])
+    return {**load, "at_s": end_s, "size_bytes": round(share * load["size_bytes"])}
 
 
 def link_rows(plan: Plan, zero_s: float, end_s: float) -> list[dict[str, Any]]:

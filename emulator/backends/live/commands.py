@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.backends.live.credentials import NodeKey, ServerFiles
+from emulator.plan import FlowerSettings
 
 SUPERLINK_PORT: Final = 8000
 SUPERNODE_PORT: Final = 9094
@@ -63,7 +64,7 @@ def connection_config(address: str, files: ServerFiles) -> str:
     )
 
 
-def environment(home: Path, commands: Path) -> dict[str, str]:
+def environment(home: Path, commands: Path, settings: FlowerSettings) -> dict[str, str]:
     """Return the environment of all processes of a run; ``commands`` holds the watched commands."""
     package_root = str(Path(__file__).parents[3])
     return {
@@ -72,6 +73,10 @@ def environment(home: Path, commands: Path) -> dict[str, str]:
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+        "FLWR_PRIVATE_MAX_CONCURRENT_OBJ_PUSHES": str(settings.lanes),
+        "FLWR_PRIVATE_MAX_CONCURRENT_OBJ_PULLS": str(settings.lanes),
+        "FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE": str(settings.chunk_bytes),
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": f"{settings.superexec_poll_s:g}",
         "NO_PROXY": "*",
         "NO_COLOR": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")])),

@@ -37,7 +37,7 @@ def make_server_files(folder: Path, address: str) -> ServerFiles:
     """Write an authority's certificate, and a certificate and key (RSA 2048, as in Flower's guide) for ``address``."""
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of one emulated run")])
+    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "live authority")])
     server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     authority = _certificate(authority_name, authority_key, authority_name, authority_key.public_key(), address=None)
     server = _certificate(authority_name, authority_key, server_name, server_key.public_key(), address=address)
@@ -90,7 +90,7 @@ def _certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if address is not None:
-        names = [x509.IPAddress(ipaddress.ip_address(text)) for text in (address, "127.0.0.1")]
+        names = [x509.IPAddress(ipaddress.ip_address(text)) for text in sorted({address, "127.0.0.1"})]
         builder = builder.add_extension(
             x509.SubjectAlternativeName([x509.DNSName("localhost"), *names]), critical=False
         )

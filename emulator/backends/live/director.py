@@ -18,6 +18,7 @@ from emulator.backends.live import commands
 from emulator.backends.live.credentials import NodeKey, ServerFiles, make_node_key, make_server_files
 from emulator.backends.live.faults import Action, node_actions, off_at_start
 from emulator.backends.live.hooks.job import left_mark, write_node_job
+from emulator.backends.live.hooks.superlink import LEASE_VARIABLE
 from emulator.backends.live.hooks.supernode import CRASHED_ON_PURPOSE
 from emulator.backends.live.job import LiveJob, read_job
 from emulator.backends.live.journal import Journal, read_rows
@@ -30,8 +31,6 @@ from emulator.backends.live.streams import start_streams
 from emulator.errors import BackendUnavailable, EmulatorError
 from emulator.plan import Plan
 
-START_LIMIT_S: Final = 180.0
-"""Python starts take seconds on a free machine, and far longer in User Mode Linux or where many start at once."""
 STARTS_AT_ONCE: Final = 4
 LOOK_S: Final = 0.02
 RESTART_S: Final = 5.0
@@ -62,7 +61,7 @@ class Director:
         built = build_network(self._network, self._job.shaper, self._job.congestion_control)
         home, watched = self._job.path / "flwr", self._job.path / "bin"
         commands.write_watched_commands(watched)
-        self._hosts = Hosts(built, self._job.path, commands.environment(home, watched))
+        self._hosts = Hosts(built, self._job.path, self._environment(home, watched))
         self._shaper = start_shaper(self._job, self._plan, self._network, self._hosts)
         self._streams = start_streams(self._job, self._plan, self._network, self._hosts)
         self._start_superlink(home)
@@ -77,6 +76,10 @@ class Director:
             self._shaper.end()
         self._journal.write("ended", **self._interface_counts(built))
 
+    def _environment(self, home: Path, watched: Path) -> dict[str, str]:
+        lease = {} if self._job.lease_s is None else {LEASE_VARIABLE: f"{self._job.lease_s:g}"}
+        return {**commands.environment(home, watched, self._plan.flower), **lease}
+
     # -- Flower -------------------------------------------------------------------------------------------------
 
     def _start_superlink(self, home: Path) -> None:
@@ -84,9 +87,8 @@ class Director:
         (home / "config.toml").write_text(commands.connection_config(self._server.address, self._files))
         write_node_job(self._job.path, self._plan, self._plan.server, self._server.name)
         database = self._job.path / "superlink.db"
-        self._hosts.start(
-            "superlink", self._server.name, commands.superlink(self._server.address, self._files, database)
-        )
+        command = commands.superlink(self._server.address, self._files, database)
+        self._hosts.start("superlink", self._server.name, [*commands.watched(command[0]), *command[1:]])
         port = f":{commands.SUPERLINK_PORT:04X}"
         tcp = Path(f"/proc/{self._hosts.process_of(self._server.name)}/net/tcp")
 
@@ -94,11 +96,11 @@ class Director:
             rows = (line.split() for line in tcp.read_text().splitlines()[1:])
             return any(row[1].endswith(port) and row[3] == "0A" for row in rows)
 
-        if not wait_until(lambda: is_listening() or not self._hosts.is_running("superlink"), START_LIMIT_S) or (
-            not self._hosts.is_running("superlink")
-        ):
+        if not wait_until(
+            lambda: is_listening() or not self._hosts.is_running("superlink"), self._job.start_limit_s
+        ) or (not self._hosts.is_running("superlink")):
             raise BackendUnavailable(
-                f"the SuperLink did not come up within {START_LIMIT_S:.0f} s; the end of {self._hosts.log('superlink')}:\n"
+                f"the SuperLink did not come up within {self._job.start_limit_s:.0f} s; the end of its log:\n"
                 + self._hosts.last_words("superlink")
             )
 
@@ -108,7 +110,7 @@ class Director:
             write_node_job(self._job.path, self._plan, node, host)
             self._keys[node.name] = make_node_key(self._job.path / "keys", host)
         status = self._hosts.complete(
-            "register", self._server.name, commands.register(list(self._keys.values())), START_LIMIT_S
+            "register", self._server.name, commands.register(list(self._keys.values())), self._job.start_limit_s
         )
         if status != 0:
             raise BackendUnavailable(
@@ -119,10 +121,10 @@ class Director:
             batch = names[first : first + STARTS_AT_ONCE]
             for name in batch:
                 self._start_supernode(name)
-            if not wait_until(lambda batch=batch: all(map(self._has_joined, batch)), START_LIMIT_S):
+            if not wait_until(lambda batch=batch: all(map(self._has_joined, batch)), self._job.start_limit_s):
                 missing = [name for name in batch if not self._has_joined(name)]
                 raise BackendUnavailable(
-                    f"{len(missing)} SuperNodes did not join within {START_LIMIT_S:.0f} s: {', '.join(missing)}; "
+                    f"{len(missing)} SuperNodes did not join within {self._job.start_limit_s:.0f} s: {', '.join(missing)}; "
                     f"the end of the first one's log:\n" + self._hosts.last_words(self._host[missing[0]])
                 )
 
@@ -142,14 +144,16 @@ class Director:
     def _start_app(self) -> float:
         """Submit the app; return when its ServerApp was called, the run's time 0."""
         submit = commands.submit(Path(self._plan.app.path), self._plan.app.run_config)
-        status = self._hosts.complete("submit", self._server.name, submit, START_LIMIT_S)
+        status = self._hosts.complete("submit", self._server.name, submit, self._job.start_limit_s)
         if status != 0:
             raise BackendUnavailable(
                 f"'flwr run' did not start the app (exit {status}):\n" + self._hosts.last_words("submit")
             )
-        if not wait_until(lambda: self._serverapp_row("serverapp_started") is not None, START_LIMIT_S, every_s=LOOK_S):
+        if not wait_until(
+            lambda: self._serverapp_row("serverapp_started") is not None, self._job.start_limit_s, every_s=LOOK_S
+        ):
             raise BackendUnavailable(
-                f"the ServerApp did not start within {START_LIMIT_S:.0f} s; the end of the SuperLink's log:\n"
+                f"the ServerApp did not start within {self._job.start_limit_s:.0f} s; the end of the SuperLink's log:\n"
                 + self._hosts.last_words("superlink")
             )
         row = self._serverapp_row("serverapp_started")

@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from emulator.backends.live.commands import NEEDED
 from emulator.backends.live.shaping import Shaper
 
+NAMESPACES: Final = "right to make network namespaces"
 LEAST_DISK_BYTES: Final = 200 * 1024**2
 _PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 _PACKAGES: Final = {
@@ -59,9 +60,13 @@ def examine(folder: Path) -> list[Check]:
     return checks
 
 
-def missing(folder: Path) -> str | None:
-    """Return one sentence on what keeps this machine from a live run, or None."""
-    lacking = [check for check in examine(folder) if check.is_needed and not check.is_there]
+def missing(folder: Path, sandbox: str = "namespaces") -> str | None:
+    """Return one sentence on what keeps this machine from a live run in that kind of sandbox, or None."""
+    checks = examine(folder)
+    if sandbox == "uml":  # the guest is root of a kernel of its own; its programs are this machine's
+        needed = {"command linux.uml", "command brctl"}
+        checks = [replace(c, is_needed=(c.is_needed or c.what in needed) and c.what != NAMESPACES) for c in checks]
+    lacking = [check for check in checks if check.is_needed and not check.is_there]
     if not lacking:
         return None
     return "a live run is not possible here: " + "; ".join(f"no {check.what} ({check.advice})" for check in lacking)
@@ -72,13 +77,20 @@ def can_netem() -> bool:
     return _netem().is_there and _command("brctl", is_needed=False).is_there
 
 
-def choose_shaper(wanted: str, refusals: list[str]) -> Shaper:
+def congestion_controls() -> frozenset[str]:
+    """Return the TCP congestion controls this kernel can use."""
+    path = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    return frozenset(path.read_text().split()) if path.exists() else frozenset()
+
+
+def choose_shaper(wanted: str, refusals: list[str], *, has_netem: bool | None = None) -> Shaper:
     """Return the shaper to use: the one wanted, or with ``auto`` netem where kernel and plan allow it, else the relay."""
     if wanted == "netem":
         return "netem"
     if wanted == "userspace":
         return "userspace"
-    return "netem" if not refusals and can_netem() else "userspace"
+    has = can_netem() if has_netem is None else has_netem
+    return "netem" if has and not refusals else "userspace"
 
 
 def sandbox_prefix() -> list[str]:
@@ -106,7 +118,7 @@ def _namespaces() -> Check:
         "run as root, or allow unprivileged user namespaces (on Ubuntu: "
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
     )
-    return Check("right to make network namespaces", _works(["true"]), True, advice)
+    return Check(NAMESPACES, _works(["true"]), True, advice)
 
 
 def _tun() -> Check:

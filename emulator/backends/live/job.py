@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from emulator.backends.live.shaping import Shaper
 from emulator.plan import Plan, plan_from_json
+
+START_LIMIT_S: Final = 180.0
+"""Python starts take seconds on a free machine, and far longer where many start at once."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class LiveJob:
         congestion_control: TCP's, for every connection of the run.
         for_s: The slice's length: the run ends then, whether the ServerApp has or not; None for no limit.
         with_captures: Keep a packet capture for every link.
+        start_limit_s: How long anything may take to come up.
+        lease_s: How long Flower waits for the first word of a process it has started; None for its own 30 s.
     """
 
     folder: str
@@ -27,6 +33,8 @@ class LiveJob:
     congestion_control: str = "cubic"
     for_s: float | None = None
     with_captures: bool = False
+    start_limit_s: float = START_LIMIT_S
+    lease_s: float | None = None
 
     @property
     def path(self) -> Path:

@@ -21,10 +21,19 @@ def main() -> None:
     elif command == "flower-supernode":
         from flwr.supernode.cli import flower_supernode
 
+        from emulator.backends.live.hooks.superlink import lengthen_lease
         from emulator.backends.live.hooks.supernode import watch_supernode
 
+        lengthen_lease()
         watch_supernode()
         flower_supernode()
+    elif command == "flower-superlink":
+        from flwr.superlink.cli import flower_superlink
+
+        from emulator.backends.live.hooks.superlink import lengthen_lease
+
+        lengthen_lease()
+        flower_superlink()
     elif command == "flwr-clientapp":
         from flwr.supernode.cli import flwr_clientapp
 

@@ -6,6 +6,8 @@ import ctypes
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +37,17 @@ def enter_network_of(process: int) -> None:
     """
     with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
         _check(_libc.setns(namespace.fileno(), _CLONE_NEWNET))
+
+
+@contextmanager
+def network_of(process: int) -> Iterator[None]:
+    """Be in the network namespace of a process for the length of the block; sockets made there stay there."""
+    with Path("/proc/thread-self/ns/net").open("rb") as home:
+        enter_network_of(process)
+        try:
+            yield
+        finally:
+            _check(_libc.setns(home.fileno(), _CLONE_NEWNET))
 
 
 def attach_tun(interface: str) -> int:

@@ -80,7 +80,17 @@ def build_network(network: LiveNetwork, shaper: Shaper, congestion_control: str)
         for wire in network.wires:
             for interface in (port_to_leaf(wire), port_to_root(wire)):
                 _command(built[wire.name], f"ethtool -K {interface} tso off gso off gro off tx off >/dev/null")
+            _introduce(wire, network, built)
     return built
+
+
+def _introduce(wire: Wire, network: LiveNetwork, built: Mininet) -> None:
+    """Let both ends of a wire know each other's Ethernet address: questions for it would be delayed and lost on the link."""
+    address = {host.name: host.address for host in network.hosts}
+    leaf, root = (wire.leaf, wire.leaf_interface), (wire.root, wire.root_interface)
+    for (here, interface), (there, other) in ((leaf, root), (root, leaf)):
+        hardware = built[there].intf(other).MAC()
+        _command(built[here], f"ip neigh replace {address[there]} lladdr {hardware} dev {interface} nud permanent")
 
 
 def host_script(host: Host, network: LiveNetwork, congestion_control: str) -> str:

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.backends.live.doctor import sandbox_prefix
+from emulator.backends.live.uml import uml_command
 
 
-def sandbox_command(job: Path) -> list[str]:
-    """Return the command that carries out a job in a new sandbox; without root the user becomes root of the sandbox only."""
+def sandbox_command(job: Path, kind: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the command that carries out a job in a new sandbox of a kind: ``namespaces`` or ``uml``.
+
+    Without root the user becomes root of the sandbox only.
+    """
+    if kind == "uml":
+        inner = [sys.executable, "-m", "emulator.backends.live.sandbox", str(job)]
+        return uml_command(inner, job.parent / "uml.sh", environment)
     return [*sandbox_prefix(), sys.executable, "-m", "emulator.backends.live.sandbox", str(job)]
 
 

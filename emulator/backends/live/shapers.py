@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol
 
 from emulator.backends.live.job import LiveJob
@@ -162,10 +163,15 @@ def _tc(change: Change) -> None:
 def _sent_bytes(wire: Wire, direction: str) -> int:
     """Return the bytes of IP packets that have left by the bridge's port in this direction."""
     interface = port_to_root(wire) if direction == "up" else port_to_leaf(wire)
-    bytes_, packets = (_statistic(interface, name) for name in ("tx_bytes", "tx_packets"))
-    return bytes_ - ETHERNET_BYTES * packets
+    sent = _sent(interface)
+    return sent[0] - ETHERNET_BYTES * sent[1]
 
 
-def _statistic(interface: str, name: str) -> int:
-    with open(f"/sys/class/net/{interface}/statistics/{name}") as file:
-        return int(file.read())
+def _sent(interface: str) -> tuple[int, int]:
+    """Return bytes and packets an interface of this namespace has sent; /sys may still show another namespace's."""
+    for line in Path("/proc/net/dev").read_text().splitlines()[2:]:
+        name, rest = line.split(":", 1)
+        if name.strip() == interface:
+            fields = rest.split()
+            return int(fields[8]), int(fields[9])
+    raise BackendUnavailable(f"the bridge port {interface} is gone; the run's network was changed from outside")

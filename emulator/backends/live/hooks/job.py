@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.backends.live.journal import Journal
-from emulator.plan import Device, Node, PlacedFault, Plan
+from emulator.plan import Device, FlowerSettings, Node, PlacedFault, Plan, RateCurve
 
 FOLDER_VARIABLE: Final = "EMULATE_LIVE_FOLDER"
 NODE_VARIABLE: Final = "EMULATE_LIVE_NODE"
@@ -25,6 +25,8 @@ class NodeJob:
         seed: The plan's seed.
         device: Its hardware; None for the server where none is known.
         placed: The plan's faults placed at this node.
+        flower: Pauses of Flower's processes.
+        app_path: Folder of the app.
     """
 
     node: str
@@ -32,12 +34,14 @@ class NodeJob:
     seed: int
     device: Device | None
     placed: tuple[PlacedFault, ...]
+    flower: FlowerSettings
+    app_path: str
 
 
 def write_node_job(folder: Path, plan: Plan, node: Node, host: str) -> None:
     """Leave a node's job where its processes find it (plain JSON: a ClientApp starts once for every message)."""
     placed = tuple(fault for fault in plan.placed if fault.node == node.name)
-    job = NodeJob(node.name, host, plan.seed, node.device, placed)
+    job = NodeJob(node.name, host, plan.seed, node.device, placed, plan.flower, plan.app.path)
     (folder / "nodes").mkdir(parents=True, exist_ok=True)
     (folder / "nodes" / f"{host}.json").write_text(json.dumps(asdict(job)))
 
@@ -50,9 +54,15 @@ def run_folder() -> Path:
 def node_job() -> NodeJob:
     """Return this process's job."""
     data: dict[str, Any] = json.loads((run_folder() / "nodes" / f"{os.environ[NODE_VARIABLE]}.json").read_text())
-    data["device"] = Device(**data["device"]) if data["device"] else None
+    data["device"] = _device(data["device"]) if data["device"] else None
+    data["flower"] = FlowerSettings(**data["flower"])
     data["placed"] = tuple(PlacedFault(**fault) for fault in data["placed"])
     return NodeJob(**data)
+
+
+def _device(data: dict[str, Any]) -> Device:
+    curve = data["rate_curve"]
+    return Device(**{**data, "rate_curve": RateCurve(**curve) if curve else None})
 
 
 def mark_left(host: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from emulator.backends.live.hooks.job import Name, node_job, open_journal, remember_name, run_folder
+from emulator.backends.live.hooks.pacing import PacedTime
+from emulator.backends.live.hooks.serverwork import ServerWork
 from emulator.backends.live.journal import Journal, read_rows
 from emulator.backends.live.rounds import RoundKeeper
 from emulator.rng import derive_seed
@@ -19,26 +21,36 @@ def watch_serverapp() -> None:
     """Wrap the ServerApp's Grid and Flower's strategies; the run's time 0 is when the ServerApp is called."""
     from flwr.superlink.grid.http_grid import HttpGrid
 
+    from emulator.flower.appinfo import read_app_info
+    from emulator.flower.audit import keep_files
     from emulator.flower.observe import observed_strategies
     from emulator.flower.worker import prepare_process
 
     flower: Any = import_module("flwr.superlink.runtime.run_serverapp")  # the package has a function of that name
     journal, job = open_journal("serverapp"), node_job()
     rounds = RoundKeeper(lambda what, **fields: journal.write(what, **fields))
-    watch = _GridWatch(journal, rounds)
+    info = read_app_info(Path(job.app_path))
+    work = ServerWork(job.device, reports_work=info.reports_work, journal=journal, round_number=lambda: rounds.number)
+    watch = _GridWatch(journal, rounds, work)
     observer = _Observer(journal, rounds, run_folder().parent / "weights")
     watch.on_push = observer.on_push
+    grid: Any = import_module("flwr.superlink.grid.http_grid")
+    grid.time = PacedTime({3: job.flower.serverapp_poll_s})
     push, pull, exchange, run = HttpGrid.push_messages, HttpGrid.pull_messages, HttpGrid.send_and_receive, flower.run_
 
     def push_messages(self: Any, messages: Iterable[Any]) -> Any:
-        return watch.push(lambda batch: push(self, batch), list(messages))
+        given = list(messages)
+        with work.paused():
+            return watch.push(lambda batch: push(self, batch), given)
 
     def pull_messages(self: Any, message_ids: Iterable[str]) -> Any:
-        return watch.pull(list(pull(self, message_ids)))
+        with work.paused():
+            return watch.pull(list(pull(self, message_ids)))
 
     def send_and_receive(self: Any, messages: Iterable[Any], **named: Any) -> Any:
-        before = rounds.waiting()
-        replies = exchange(self, messages, **named)
+        before, given = rounds.waiting(), list(messages)
+        with work.paused():
+            replies = exchange(self, given, **named)
         rounds.abandon_but(before)
         return replies
 
@@ -48,13 +60,16 @@ def watch_serverapp() -> None:
         outcome = "failed"
         try:
             with observed_strategies(observer):
+                work.begin(named["context"].state)
                 result = run(*arguments, **named)
+            work.settle()
             outcome = "finished"
             return result
         except BaseException as error:
             outcome = f"{type(error).__name__}: {error}"
             raise
         finally:
+            keep_files(run_folder().parent, named["context"].state)
             rounds.end()
             journal.write("serverapp_ended", outcome=outcome)
 
@@ -67,8 +82,8 @@ def watch_serverapp() -> None:
 class _GridWatch:
     """Names messages and notes their ways in and out of the ServerApp."""
 
-    def __init__(self, journal: Journal, rounds: RoundKeeper) -> None:
-        self._journal, self._rounds = journal, rounds
+    def __init__(self, journal: Journal, rounds: RoundKeeper, work: ServerWork) -> None:
+        self._journal, self._rounds, self._work = journal, rounds, work
         self._count: Counter[int] = Counter()
         self._names: dict[str, tuple[Name, str]] = {}
         self._nodes: dict[int, str] = {}
@@ -106,6 +121,7 @@ class _GridWatch:
             name, node = self._names[reply.metadata.reply_to_message_id]
             is_good = not reply.has_error()
             self._rounds.replied(name.key, node, is_good=is_good)
+            self._work.received(reply)
             self._journal.write(
                 "pulled", node=node, key=name.key, round=name.round,
                 size_bytes=adapter.object_sizes(reply).total_bytes, note="ok" if is_good else reply.error.reason or "error",

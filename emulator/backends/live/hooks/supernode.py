@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from emulator.backends.live.hooks.job import mark_left, name_of, node_job, open_journal
+from emulator.backends.live.hooks.pacing import PacedTime
 
 CRASHED_ON_PURPOSE = 77
 """Exit status of a SuperNode that carried out a fault placed in its upload; it is started again."""
@@ -18,7 +19,8 @@ CRASHED_ON_PURPOSE = 77
 def watch_supernode() -> None:
     """Wrap the SuperNode's connection to the SuperLink."""
     flower: Any = import_module("flwr.supernode.start_client_internal")
-    connect = flower._init_connection
+    connect, settings = flower._init_connection, node_job().flower
+    flower.time = PacedTime({3: settings.supernode_poll_s, 0.5: settings.reply_poll_s})
 
     @contextmanager
     def watched_connection(*arguments: Any, **named: Any) -> Iterator[tuple[Any, ...]]:
