@@ -11,7 +11,9 @@ from network_helpers import finish_times, link, run_out, up
 
 from emulator.backends.des.model import FlowEvent
 from emulator.backends.des.tcp.network import PacketNetwork
-from emulator.plan import ControlName, Hop, Link, LinkState, way_back
+from emulator.backends.des.tcp.tier import choose_for_run
+from emulator.compute.costs import resolve_device
+from emulator.plan import AppPlan, ControlName, FlowerSettings, Hop, Link, LinkState, Node, Plan, way_back
 
 rates = st.sampled_from([60e3, 200e3, 1e6, 5e6, 20e6, 100e6])
 delays = st.sampled_from([0.0005, 0.003, 0.02, 0.06, 0.3])
@@ -135,3 +137,24 @@ def test_a_background_stream_can_take_a_wide_link_from_its_branches() -> None:
     network.start("b", up("b", "core"), 1_000_000, 0.0)
     ends = finish_times(run_out(network))
     assert min(ends.values()) > 1_000_000 * 8 / 1e6  # half of the 2 Mbit/s that are left
+
+
+@pytest.mark.parametrize(
+    ("loss", "core_bps", "tier"),
+    [(0.0, None, "packet"), (0.001, None, "fluid"), (0.0, 1e10, "packet"), (0.0, 1e9, "fluid")],
+)
+def test_transfers_alone_on_clean_paths_cost_nothing_in_the_budget(
+    loss: float, core_bps: float | None, tier: str
+) -> None:
+    device, _ = resolve_device("rpi_4b_4gb", {})
+    count = 500
+    links = [link(f"a{k}", 8e6, 0.02, loss=loss) for k in range(count)]
+    links += [link("core", core_bps, 0.001)] if core_bps else []
+    routes = {f"c{k}": tuple(up(f"a{k}", *["core"] * bool(core_bps))) for k in range(count)}
+    plan = Plan(
+        scenario="s", seed=1, starts_at_s=0.0, horizon_s=1e6,
+        nodes=tuple(Node(f"c{k}", "client", f"c{k}", device, k) for k in range(count)), links=tuple(links),
+        routes=routes, outages=(), placed=(), app=AppPlan("app", {}, 10), flower=FlowerSettings(),
+    )  # fmt: skip
+    assert choose_for_run(plan, 200_000).tier == tier
+    assert choose_for_run(plan, 400_000).tier == "fluid"  # could overflow a buffer of 150 kB

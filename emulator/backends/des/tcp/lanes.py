@@ -48,35 +48,32 @@ class Lanes:
         self._queue_bytes = queue_bytes
         self._pipes: dict[str, dict[tuple[Direction, str], Pipe]] = {}
         self._ways: dict[tuple[Hop, ...], Way] = {}
+        self._through: defaultdict[Pipe, list[tuple[Hop, ...]]] = defaultdict(list)
         self._counted: dict[Pipe, int] = {}
-        self._branches = _branches(routes)
-        self._inflow_bps = {
-            (link, direction): sum(links[branch].most_bps(direction) for branch in branches if branch)
-            for link, branches in self._branches.items()
-            for direction in DIRECTIONS
-        }
-        self._wide = {link for link in self._branches if self._is_wide(link)}
+        self._wide = wide_links(links, routes)
 
     def way(self, path: tuple[Hop, ...]) -> Way:
         """Return the way along a path that is ``open``."""
         return self._ways[path]
 
     def open(self, path: tuple[Hop, ...]) -> bool:
-        """Make a path's pipes and note which feeds which; return whether paths in use must be split anew."""
+        """Make a path's pipes and note which feeds which; return whether other paths were split anew by that."""
         if path in self._ways:
             return False
         forward, back = self._along(path), self._along(way_back(path))
-        is_new = False
+        met: dict[tuple[Hop, ...], None] = {}
         for pipes in (forward, back):
             for feeder, pipe in zip([None, *pipes], pipes, strict=False):
-                is_new |= feeder not in pipe.feeders
+                was_merging = pipe.is_merging
                 pipe.feeders.add(feeder)
-        self._ways[path] = Way(forward + back, Route(stages(forward), stages(back)))
-        if is_new:
-            for known, way in self._ways.items():
-                forward, back = way.pipes[: len(known)], way.pipes[len(known) :]
-                self._ways[known] = Way(way.pipes, Route(stages(forward), stages(back)))
-        return is_new
+                if pipe.is_merging and not was_merging:
+                    met.update(dict.fromkeys(self._through[pipe]))
+        for known in (*met, path):
+            pipes = self._along(known) + self._along(way_back(known))
+            self._ways[known] = Way(pipes, Route(stages(pipes[: len(known)]), stages(pipes[len(known) :])))
+        for pipe in forward + back:
+            self._through[pipe].append(path)
+        return bool(met)
 
     def _along(self, path: Sequence[Hop]) -> tuple[Pipe, ...]:
         return tuple(self._lane(hop, branch) for hop, branch in _with_branches(path))
@@ -132,23 +129,36 @@ class Lanes:
         limit = max(1, round((medium.queue_bytes or self._queue_bytes) / PACKET_BYTES))
         for direction in DIRECTIONS:
             names = [medium.name, direction, branch] if branch else [medium.name, direction]
-            draw = random.Random(derive_seed(self._seed, "loss", *names)).random
+            draw = (
+                random.Random(derive_seed(self._seed, "loss", *names)).random if medium.has_chance(direction) else None
+            )
             self._pipes[medium.name][direction, branch] = Pipe(
                 " ".join(names), 0.0, 0.0, limit=limit, draw=draw, transmitter=shared
             )
         self.follow(medium)
 
-    def _is_wide(self, link: str) -> bool:
-        medium, branches = self._links[link], self._branches[link]
-        if medium.is_shared or "" in branches or len(branches) < 2:
-            return False
-        return all(medium.least_bps(d) >= WIDE * self._inflow_bps[link, d] for d in DIRECTIONS)
-
     def _share(self, link: str, direction: Direction, branch: str, left_bps: float) -> float:
-        inflow_bps = self._inflow_bps[link, direction]
-        if left_bps >= WIDE * inflow_bps or branch not in self._branches[link]:
+        inflow_bps = self._wide[link][direction]
+        if left_bps >= WIDE * inflow_bps:
             return 1.0
-        return self._links[branch].most_bps(direction) / inflow_bps
+        return min(1.0, self._links[branch].most_bps(direction) / inflow_bps)
+
+
+def wide_links(links: Links, routes: Iterable[Sequence[Hop]]) -> dict[str, dict[Direction, float]]:
+    """Return the wide links, and what their branches can bring to each of their directions (bit/s)."""
+    branches: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for route in routes:
+        for hop, branch in _with_branches(route):
+            branches[hop.link][branch] = None
+    wide: dict[str, dict[Direction, float]] = {}
+    for link, names in branches.items():
+        medium = links[link]
+        if medium.is_shared or "" in names or len(names) < 2:
+            continue
+        inflow_bps = {d: sum(links[name].most_bps(d) for name in names) for d in DIRECTIONS}
+        if all(medium.least_bps(d) >= WIDE * inflow_bps[d] for d in DIRECTIONS):
+            wide[link] = inflow_bps
+    return wide
 
 
 def _with_branches(path: Sequence[Hop]) -> list[tuple[Hop, str]]:
@@ -156,11 +166,3 @@ def _with_branches(path: Sequence[Hop]) -> list[tuple[Hop, str]]:
     names = [hop.link for hop in path]
     before, after = ["", *names], [*names[1:], ""]
     return [(hop, before[k] if hop.direction == "up" else after[k]) for k, hop in enumerate(path)]
-
-
-def _branches(routes: Iterable[Sequence[Hop]]) -> dict[str, dict[str, None]]:
-    branches: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for route in routes:
-        for hop, branch in _with_branches(route):
-            branches[hop.link][branch] = None
-    return dict(branches)

@@ -1,8 +1,9 @@
 """A transfer that has its path to itself, worked out in one go instead of event by event.
 
 The very same TCP (RTT estimator and congestion control are the sender's own), without heap, packets and handlers: on a path of
-one's own, packets and ACKs keep their order, so that two queues of arrival times are all there is to keep. The work stops where more than that is needed (a data packet is lost, a queue is full, a timer fires) or where something
-else comes to the path; ``hand_over`` then puts everything under way into the engine, which goes on from there.
+one's own, packets and ACKs keep their order, so that two queues of arrival times are all there is to keep. The work stops
+where more than that is needed (a data packet is lost, a queue is full, a timer fires) or where something else comes to the
+path; ``hand_over`` then puts everything under way into the engine, which goes on from there.
 """
 
 from __future__ import annotations
