@@ -1,9 +1,8 @@
 """How far is virtual time from real Flower processes on the Linux kernel? Configurations, each live and in virtual time.
 
-``python benchmarks/agreement.py [--repeats 3] [--only NAME ...] [--work FOLDER]`` (with what ``emulate doctor`` asks for; one to two
-minutes a live run). Live runs are kept in the work folder and not repeated when they are there, so that the command can be
-given again, one configuration at a time, on a machine that is quiet only now and then.
-
+``python benchmarks/agreement.py [--repeats 3] [--only NAME ...] [--work FOLDER]`` (with what ``emulate doctor`` asks for). A live
+run takes one to two minutes. Live runs are kept in the work folder and not repeated when they are there, so that the command
+can be given again, one configuration at a time, on a machine that is quiet only now and then.
 
 For each configuration: medians over rounds and repeats of the round time (live) and over rounds and seeds (virtual; what
 differs is the phase of polls and which packets are lost), bytes over all links, and the largest difference of a final
