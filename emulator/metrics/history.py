@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from emulator.events import Event
+from emulator.events import KINDS, Event
 from emulator.metrics.spans import Span
 from emulator.plan import Plan
 
@@ -84,6 +84,7 @@ class Job:
     ended_s: float = 0.0
     outcome: str = OPEN
     reason: str = ""
+    protection_s: float = 0.0
 
     @property
     def span(self) -> Span:
@@ -170,28 +171,35 @@ def _is_missing(value: Any) -> bool:
 
 def read_history(events: Log, plan: Plan) -> History:
     """Return the history of a log, whole, interrupted or empty; ``read_events`` gives one that need not fit into memory."""
-    reader = _Reader()
-    reader.history.server = plan.server.name
+    reader = HistoryReader(plan)
     listed = rows(cast("pd.DataFrame", events)) if hasattr(events, "columns") else events
     for event in listed:
         reader.read(event)
     return reader.finish()
 
 
-class _Reader:
-    """Pairs the rows that begin something with the rows that end it."""
+class HistoryReader:
+    """Pairs the rows that begin something with the rows that end it, one row after the other."""
 
-    def __init__(self) -> None:
-        self.history = History()
+    def __init__(self, plan: Plan) -> None:
+        self.history = History(server=plan.server.name)
+        self._handlers = {kind: getattr(self, f"_on_{kind}", None) for kind in KINDS}
         self._transfers: dict[tuple[str, str, str], Transfer] = {}
         self._jobs: dict[tuple[str, str], list[Job]] = defaultdict(list)
         self._stalls: dict[tuple[str, str, str], tuple[float, str]] = {}
         self._down: dict[str, tuple[float, str]] = {}
         self._round: int | None = None
 
+    def follow(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Read the rows as they pass by, so that a long log is gone through once."""
+        for event in events:
+            self.read(event)
+            yield event
+
     def read(self, event: Event) -> None:
+        """Take in the next row."""
         self.history.end_s = max(self.history.end_s, event.t_s)
-        handler = getattr(self, f"_on_{event.kind}", None)
+        handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event)
 
@@ -289,6 +297,10 @@ class _Reader:
         job.ended_s, job.outcome = event.t_s, outcome
         job.reason = event.note if outcome == "lost" else ""
 
+    def _on_protection_done(self, event: Event) -> None:
+        for job in self._jobs.get((event.node, event.msg), [])[:1]:
+            job.protection_s += event.value or 0.0
+
     def _on_compute_finished(self, event: Event) -> None:
         self._end_job(event, "finished")
 
@@ -329,6 +341,7 @@ class _Reader:
             self.history.notices.append(event.note)
 
     def finish(self) -> History:
+        """Return the history; what is still open ends at the time of the last row."""
         history = self.history
         for key in list(self._stalls):
             self._end_stall(key, history.end_s)

@@ -73,6 +73,7 @@ class Transfers:
         self._open: dict[str, _Open] = {}
         self._pieces: dict[str, _Piece] = {}
         self._armed_s = inf
+        self._known_s = -inf  # until then the model has said what happens
 
     def choose(self, choice: Choice) -> None:
         """Take the model that the run's transfers go through from now on, and log it."""
@@ -82,7 +83,7 @@ class Transfers:
         )
         if choice.tier == "packet":
             settings = self._plan.network
-            self._model.advance(self.env.now)
+            self._touched.advance(self.env.now)
             self._model = PacketNetwork(
                 self.links, self.env.now, seed=self._plan.seed, control=settings.congestion_control,
                 queue_bytes=settings.queue_bytes, routes=_both_ways(self._plan),
@@ -111,7 +112,7 @@ class Transfers:
         self._row("transfer_started", transfer, size_bytes=size_bytes)
         piece = self._pieces[flow_id] = _Piece(flow_id, self.env.event(), timeout_s, is_whole=True)
         transfer.pieces.add(flow_id)
-        self._model.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
+        self._touched.start(flow_id, hops, size_bytes, self.env.now, extra_rtts=round_trips)
         return piece.done
 
     def go_on(
@@ -124,7 +125,7 @@ class Transfers:
         piece = self._pieces[name] = _Piece(flow_id, self.env.event(), timeout_s, is_whole=False)
         transfer.pieces.add(name)
         self._resumed(transfer)
-        self._model.start(name, hops, size_bytes, self.env.now, extra_rtts=round_trips)
+        self._touched.start(name, hops, size_bytes, self.env.now, extra_rtts=round_trips)
         return piece.done
 
     def finish(self, flow_id: str) -> None:
@@ -147,25 +148,25 @@ class Transfers:
         piece = self._pieces.pop(name)
         if piece.transfer in self._open:
             self._open[piece.transfer].pieces.discard(name)
-        return self._model.abort(name, self.env.now)
+        return self._touched.abort(name, self.env.now)
 
     def set_link_up(self, link: str, is_up: bool) -> None:
         """Take a link down or bring it back."""
-        self._model.set_link_up(link, is_up, self.env.now)
+        self._touched.set_link_up(link, is_up, self.env.now)
 
     def set_background(self, link: str, direction: Direction, rate_bps: float) -> None:
         """Set the constant-rate load that sensors put on a link."""
-        self._model.set_background(link, direction, rate_bps, self.env.now)
+        self._touched.set_background(link, direction, rate_bps, self.env.now)
 
     def settle(self) -> None:
         """Bring the model to the present and deliver what has happened."""
-        for event in self._model.advance(self.env.now):
+        for event in self._touched.advance(self.env.now):
             self._deliver(event)
 
     def take_loads(self) -> list[tuple[str, Direction, float]]:
         """Return the IP bytes each link and direction carried since the last call."""
         self.settle()
-        return self._model.take_loads(self.env.now)
+        return self._touched.take_loads(self.env.now)
 
     def is_idle(self) -> bool:
         """Return whether no transfer will get anywhere unless something else happens first."""
@@ -176,12 +177,21 @@ class Transfers:
 
         An alarm that was overtaken by an earlier one rings in vain.
         """
+        if until_s <= self._known_s:
+            return
         next_s = self._model.next_event_s(until_s)
+        self._known_s = until_s if next_s is None else next_s
         if next_s is None or next_s >= self._armed_s:
             return
         self._armed_s = next_s
         alarm = self.env.timeout(max(0.0, next_s - self.env.now))
         alarm.callbacks.append(partial(self._ring, next_s))
+
+    @property
+    def _touched(self) -> TransferModel:
+        """The model, for a call after which it may see another future."""
+        self._known_s = -inf
+        return self._model
 
     def _ring(self, armed_s: float, _event: simpy.Event) -> None:
         if armed_s != self._armed_s:

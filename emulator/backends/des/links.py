@@ -40,7 +40,12 @@ class Links:
 
     def rtt_s(self, hops: Sequence[Hop], now_s: float) -> float:
         """Return the propagation round trip over ``hops`` in the links' states at ``now_s``."""
-        return sum(self.delay_s(Hop(hop.link, direction), now_s) for hop in hops for direction in DIRECTIONS)
+        total_s = 0.0
+        for hop in hops:
+            medium = self[hop.link]
+            for direction in DIRECTIONS:
+                total_s += medium.state_at(direction, now_s).delay_s
+        return total_s
 
     def is_path_up(self, hops: Sequence[Hop], now_s: float) -> bool:
         """Return whether every link of ``hops`` is up and has a rate in both directions at ``now_s``."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from emulator.flower.protocol import idle_bytes
@@ -25,7 +25,7 @@ class LinkLoads:
     def __init__(self, world: World) -> None:
         self._world = world
         self._since_s = 0.0
-        self._control: Counter[tuple[str, Direction]] = Counter()
+        self._control: defaultdict[tuple[str, Direction], int] = defaultdict(int)
 
     def add(self, hops: Iterable[Hop], size_bytes: int) -> None:
         """Count what went along ``hops`` beside a transfer's own packets."""
@@ -35,7 +35,7 @@ class LinkLoads:
     def write(self) -> None:
         """Append one row per link, direction and kind of traffic that carried anything."""
         world = self._world
-        carried: Counter[tuple[str, Direction]] = Counter()
+        carried: defaultdict[tuple[str, Direction], int] = defaultdict(int)
         for link, direction, count in world.transfers.take_loads():
             carried[link, direction] = round(count)
             self._row(link, direction, round(count), "traffic")
@@ -60,18 +60,20 @@ class LinkLoads:
                 total[hop.link, DOWN if hop.direction == UP else UP] += down
         return total
 
-    def _left_bytes(self, name: str, direction: Direction, carried: Counter[tuple[str, Direction]]) -> float:
+    def _left_bytes(self, name: str, direction: Direction, carried: Mapping[tuple[str, Direction], int]) -> float:
         """Return what a direction could still have carried since the last rows, by air time where both share a medium."""
         capacity_bytes = self._capacity_bytes(name, direction)
         if not self._world.plan.link_by_name[name].is_shared_medium:
-            return capacity_bytes - carried[name, direction]
-        taken = sum(carried[name, d] / self._capacity_bytes(name, d) for d in (UP, DOWN) if carried[name, d])
+            return capacity_bytes - carried.get((name, direction), 0)
+        taken = sum(carried[name, d] / self._capacity_bytes(name, d) for d in (UP, DOWN) if carried.get((name, d)))
         return capacity_bytes * (1 - taken)
 
     def _capacity_bytes(self, name: str, direction: Direction) -> float:
         """Return what the link's planned states allow since the last rows."""
         link = self._world.plan.link_by_name[name]
         states = link.up if direction == UP else link.down
+        if len(states) == 1:
+            return states[0].rate_bps * (self._world.now_s - max(states[0].from_s, self._since_s)) / 8
         ends = [*(state.from_s for state in states[1:]), math.inf]
         bits = sum(
             state.rate_bps * max(0.0, min(end_s, self._world.now_s) - max(state.from_s, self._since_s))

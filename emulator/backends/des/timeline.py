@@ -77,6 +77,8 @@ class Medium:
     def state_at(self, direction: Direction, time_s: float) -> LinkState:
         """Return the state of ``direction`` at any time."""
         states = self._states[direction]
+        if len(states) == 1:
+            return states[0]
         return states[max(0, bisect_right(states, time_s, key=lambda state: state.from_s) - 1)]
 
     @property
