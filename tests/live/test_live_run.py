@@ -15,7 +15,7 @@ from emulator.backends.live.backend import LiveOptions
 from emulator.backends.live.capture import read_capture
 from emulator.backends.live.commands import SUPERLINK_PORT
 from emulator.backends.live.journal import read_journals
-from emulator.errors import UsageError
+from emulator.errors import ServerAppLost, UsageError
 from emulator.events import read_events
 from emulator.runner import Result, resume, run
 
@@ -174,6 +174,18 @@ def test_a_power_cut_takes_a_message_and_the_client_joins_again(tmp_path, live_m
     assert [event.round for event in opened] == [1, 2], "the second round waits for it to be back"
     began_s = next(row["at_s"] for row in rows if row["what"] == "began")
     assert opened[1].t_s > joined[1] - began_s
+
+
+@pytest.mark.slow
+def test_the_loss_of_the_server_app_ends_the_run(tmp_path, live_machine):
+    overrides = ["failures=[{kind: server_app_loss, round: 1}]", "topology.sites=1", "app.config.min-nodes=1"]
+    options = LiveOptions(allow_invalid=True)
+    with pytest.raises(ServerAppLost, match="lost in round 1"):
+        run(PAIR, backend="mininet", overrides=overrides, out=tmp_path, live=options, with_report=False)
+    [events] = tmp_path.glob("live_pair/*/events")
+    kinds = [event.kind for event in read_events(events)]
+    assert "message_pushed" in kinds
+    assert "reply_received" not in kinds
 
 
 @pytest.mark.slow

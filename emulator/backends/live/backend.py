@@ -17,13 +17,14 @@ from emulator.backends.live import cgroups, demands, doctor
 from emulator.backends.live.collect import Collector
 from emulator.backends.live.commands import environment
 from emulator.backends.live.fidelity import Fidelity, judge
+from emulator.backends.live.hooks.serverapp import LOST
 from emulator.backends.live.job import LiveJob
 from emulator.backends.live.journal import read_journals, read_rows
 from emulator.backends.live.linux import die_with_parent
 from emulator.backends.live.network import describe_network
 from emulator.backends.live.sandbox import sandbox_command
 from emulator.backends.live.shaping import refused
-from emulator.errors import BackendUnavailable, RunFailed
+from emulator.errors import BackendUnavailable, RunFailed, ServerAppLost
 from emulator.events import EventLog
 from emulator.plan import Plan
 
@@ -126,6 +127,11 @@ class LiveBackend:
         if failure is not None:
             kind = BackendUnavailable if failure["exit_code"] == BackendUnavailable.exit_code else RunFailed
             raise kind(failure["why"])
+        if outcome is not None and outcome["outcome"].startswith(LOST):
+            raise ServerAppLost(
+                f"the ServerApp was {outcome['outcome']}: Flower ends the run. An app that keeps checkpoints goes on in a new "
+                "run without this failure"
+            )
         if status == "failed" and outcome is not None:
             raise RunFailed(
                 f"the ServerApp ended with {outcome['outcome']}; its output is in {self._job_folder / 'logs'}"
