@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import statistics
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -70,11 +71,13 @@ def figures_of(result: runner.Result, verdict: str = "", reasons: list[str] | No
     )  # fmt: skip
 
 
-def run_live(name: str, repeat: int, work: Path) -> Figures | None:
-    """Return a live run's figures, kept ones where there are any; None where it failed, which is told."""
+def run_live(name: str, repeat: int, work: Path, *, only_kept: bool) -> Figures | None:
+    """Return a live run's figures, kept ones where there are any; None where it failed, which is told, or may not begin."""
     kept = work / f"{name.replace(' ', '_')}-{repeat}.json"
     if kept.exists():
         return Figures(**json.loads(kept.read_text()))
+    if only_kept:
+        return None
     scenario, *overrides = CONFIGURATIONS[name]
     try:
         result = runner.run(
@@ -93,19 +96,23 @@ def run_live(name: str, repeat: int, work: Path) -> Figures | None:
 
 
 def run_virtual(name: str, work: Path) -> list[Figures]:
+    """Return the figures of virtual runs, kept ones where there are any."""
+    kept = work / f"{name.replace(' ', '_')}-virtual.json"
+    if kept.exists():
+        return [Figures(**each) for each in json.loads(kept.read_text())]
     scenario, *overrides = CONFIGURATIONS[name]
     seeds = [
         [],
         *([f"seed={1000 + k}"] for k in range(1, SEEDS)),
     ]  # the first is the scenario's own, as in the live runs
-    return [
+    found = [
         figures_of(
-            runner.run(
-                SCENARIOS / scenario, overrides=[*overrides, *seed], out=work / "virtual", with_report=False
-            )
+            runner.run(SCENARIOS / scenario, overrides=[*overrides, *seed], out=work / "virtual", with_report=False)
         )
         for seed in seeds
-    ]  # fmt: skip
+    ]
+    kept.write_text(json.dumps([asdict(each) for each in found]))
+    return found
 
 
 def weights_apart(first: str, second: str) -> float:
@@ -138,16 +145,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="*", choices=list(CONFIGURATIONS), default=list(CONFIGURATIONS))
     parser.add_argument("--work", type=Path, default=Path("results/agreement"))
-    parser.add_argument("--live-only", action="store_true", help="carry out and keep live runs, compare nothing yet")
+    parser.add_argument(
+        "--stop-after", type=float, default=float("inf"), metavar="SECONDS", help="begin no live run later"
+    )
+    parser.add_argument("--table-only", action="store_true", help="compare the live runs that are kept, carry out none")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    rows, left_out = [], []
-    for name in options.only:
-        live = [run_live(name, repeat, options.work) for repeat in range(options.repeats)]
-        sound = [each for each in live if each is not None and each.verdict != "INVALID"]
-        left_out += [name] * (len(live) - len(sound))
-        if sound and not options.live_only:
-            rows.append(row_of(name, sound, run_virtual(name, options.work)))
+    began_s, live = time.monotonic(), {name: list[Figures]() for name in options.only}
+    left_out = []
+    for repeat, name in ((repeat, name) for repeat in range(options.repeats) for name in options.only):
+        is_over = options.table_only or time.monotonic() > began_s + options.stop_after
+        figures = run_live(name, repeat, options.work, only_kept=is_over)
+        if figures is not None and figures.verdict == "INVALID":
+            left_out.append(name)
+        elif figures is not None:
+            live[name].append(figures)
+    rows = [row_of(name, runs, run_virtual(name, options.work)) for name, runs in live.items() if runs]
     if rows:
         tell(rows, left_out)
 
