@@ -98,7 +98,7 @@ def main() -> None:
                 f"{share:6.2f} {count:8d} {row['quota_median']:+13.1%} {row['quota_worst']:+8.1%} "
                 f"{row['hold_median']:+12.1%} {row['hold_worst']:+8.1%}", flush=True,
             )  # fmt: skip
-    starts = {str(share): start_s(share, where) for share in (None, *SHARES[:3])}
+    starts = {str(share): start_s(share, where) for share in (None, *SHARES[:2])}
     print("start of a ClientApp's Python: " + ", ".join(f"share {key}: {value:.1f} s" for key, value in starts.items()))
     conditions = {"cores": os.cpu_count(), "system": platform.release(), "python": platform.python_version()}
     print(f"{WORK_S} CPU seconds, {REPEATS} repeats, errors against CPU time over share; {conditions}")
