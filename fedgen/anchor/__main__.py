@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares the ledger of a run with the roots on a chain; exit code 5 if they differ.
 
-    python -m fedgen.anchor RUN http://HOST:PORT
+Called as `python -m fedgen.anchor RUN http://HOST:PORT`.
 """
 
 import json
