@@ -179,6 +179,7 @@ def _study(arguments: list[str]) -> int:
     parser.add_argument("study", help="study file, for example scenarios/paper/p1.yaml")
     parser.add_argument("--out", default="results", help="parent of the study's folder (default: %(default)s)")
     parser.add_argument("--workers", type=_positive, help="runs at a time (default: all cores)")
+    parser.add_argument("--only", default="", help="variants to run, joined by commas (default: all)")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     done: list[Cell] = []
@@ -189,8 +190,9 @@ def _study(arguments: list[str]) -> int:
         console.print(f"{len(done)} of {len(planned)}  {cell.variant.name}  seed {cell.seed}: {state}", markup=False)
 
     result = run_study(
-        Path(options.study), out=Path(options.out), processes=options.workers, on_plan=planned.extend, on_cell=on_cell
-    )
+        Path(options.study), out=Path(options.out), processes=options.workers, on_plan=planned.extend, on_cell=on_cell,
+        only=[name for name in options.only.split(",") if name],
+    )  # fmt: skip
     for name, why in result.failures.items():
         console.print(f"{name} failed: {why}", style="red", markup=False)
     console.print(result.text, markup=False)

@@ -30,6 +30,7 @@ KINDS: Final[dict[str, str]] = {
     "transfer_finished": "node: sender; peer; msg; size_bytes: bytes delivered; value: seconds; note: download or upload",
     "transfer_lost": "node: sender; peer; msg; size_bytes: bytes delivered before the loss; note: why",
     "compute_started": "node; msg; note: train, evaluate, query, aggregate or serve",
+    "protection_done": "node; msg; value: seconds of the running computation spent on ciphers, masks, keys and signatures",
     "compute_finished": "node; msg; value: seconds; note: as started",
     "compute_lost": "node; msg; value: seconds spent; note: why (out of memory, power cut, crash)",
     "reply_received": "node: client; msg; size_bytes: serialised reply; note: ok, or the error",

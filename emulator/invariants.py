@@ -18,6 +18,7 @@ PACKET_BYTES: Final = 1500
 MAX_VIOLATIONS: Final = 100
 """The list ends here, so that a broken run does not fill the memory."""
 NON_NEGATIVE_UNITS: Final = frozenset({"s", "J", "Wh", "kWh", "W", "USD", "usd", "byte", "bytes", "epsilon"})
+AMOUNT_KINDS: Final = ("privacy_spent", "link_load", "compute_finished", "protection_done")
 
 Violations = Iterator[str]
 
@@ -308,7 +309,7 @@ class _Values(_Check):
     def see(self, event: Event) -> Violations:
         if event.size_bytes is not None and event.size_bytes < 0:
             yield f"{event.kind} has a negative size, {event.size_bytes} bytes"
-        is_amount = event.unit in NON_NEGATIVE_UNITS or event.kind in ("privacy_spent", "link_load", "compute_finished")
+        is_amount = event.unit in NON_NEGATIVE_UNITS or event.kind in AMOUNT_KINDS
         if is_amount and event.value is not None and not 0 <= event.value < float("inf"):
             if event.kind == "privacy_spent" and event.value == float("inf"):
                 return  # no privacy at all is a true epsilon

@@ -36,7 +36,7 @@ def _own_share(message: Message, context: Context, config: AppConfig) -> Share:
             raise DataError(f"the node configuration lacks {key}, which says which patients this client has")
     partition, partitions = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     used = str(message.content.config_records["config"].get(SOURCE_USED, config.data_source))
-    return Share(open_source(used, config.data_dir, config.seed), partition, partitions)
+    return Share(open_source(used, config.data_dir, config.seed, config.data_fold), partition, partitions)
 
 
 def _counted_once(context: Context, work: WorkReport) -> WorkReport:

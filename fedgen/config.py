@@ -70,6 +70,13 @@ class AppConfig(PrivacySettings):
         enum=["none", "simulated"],
     )
     data_dir: str = key("data.dir", "", "Folder with the WFDB records of MIT-BIH; empty: search for it.")
+    data_fold: int = key(
+        "data.fold",
+        1,
+        "1: DS1 trains and DS2 tests; 2: the other way round. Both together: cross-validation by patient over all 44 records.",
+        minimum=1,
+        maximum=2,
+    )
     data_max_beats_per_patient: int = key(
         "data.max-beats-per-patient", 0, "Evenly spread beats used per training patient; 0: all.", minimum=0
     )

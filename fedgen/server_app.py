@@ -132,7 +132,9 @@ def main(grid: Grid, context: Context) -> None:
             f"checkpoint-dir: got {config.checkpoint_dir!r} with privacy.kind {config.privacy_kind!r}; the clients of a "
             "protected run keep accounts and keys that a new run does not have: leave checkpoint-dir empty"
         )
-    used, source, notice = choose_source(config.data_source, config.data_otherwise, config.data_dir, config.seed)
+    used, source, notice = choose_source(
+        config.data_source, config.data_otherwise, config.data_dir, config.seed, config.data_fold
+    )
     if notice is not None:
         add_notice(context, notice)
     add_provenance(context, used, source.digest())

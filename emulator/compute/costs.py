@@ -49,6 +49,17 @@ WORK_UNITS: Final[dict[str, str]] = {
     "key_agreements": "one Diffie-Hellman agreement with one peer, and the key derived from it",
     "signatures": "one signature made or checked",
 }
+PROTECTION_UNITS: Final = frozenset(
+    {
+        "encrypted_ciphertexts",
+        "decrypted_ciphertexts",
+        "added_ciphertexts",
+        "masked_elements",
+        "key_agreements",
+        "signatures",
+    }
+)
+"""Units of work that protect updates rather than make them."""
 REFERENCE: Final = "cloud_x86_8vcpu"
 _TIME_FACTOR: Final = "he_time_factor_vs_m1pro"
 _STEP: Final = "train_step"

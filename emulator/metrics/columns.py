@@ -61,6 +61,11 @@ ROUNDS: Final = (
     Column("unanswered_s", "s", "critical path: waiting for clients that failed, were late or never answered"),
     Column("other_s", "s", "the rest, so that the seven parts (wait_s to other_s) sum to latency_s"),
     Column("stalled_s", "s", "of download_s and upload_s: stood still because a link or node was down"),
+    Column(
+        "protection_s",
+        "s",
+        "of compute_s: ciphers, masks, keys, signatures, and calls that only answer questions (QUERY)",
+    ),
 )
 """Followed by one column ``metric.<name>`` for each global metric (no node, not of one patient)."""
 

@@ -84,6 +84,7 @@ class Job:
     ended_s: float = 0.0
     outcome: str = OPEN
     reason: str = ""
+    protection_s: float = 0.0
 
     @property
     def span(self) -> Span:
@@ -295,6 +296,10 @@ class HistoryReader:
             del self._jobs[(event.node, event.msg)]
         job.ended_s, job.outcome = event.t_s, outcome
         job.reason = event.note if outcome == "lost" else ""
+
+    def _on_protection_done(self, event: Event) -> None:
+        for job in self._jobs.get((event.node, event.msg), [])[:1]:
+            job.protection_s += event.value or 0.0
 
     def _on_compute_finished(self, event: Event) -> None:
         self._end_job(event, "finished")

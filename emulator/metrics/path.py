@@ -14,11 +14,14 @@ look back:
 
 The seven parts are disjoint and cover the round, so they sum to its latency. What is left until the round closed,
 when the ServerApp began the next one, is ``pause_s``: latency and pause sum to the duration. ``stalled_s`` is not an
-eighth part: it says how much of ``download_s`` and ``upload_s`` stood still because a link or node was down.
+eighth part: it says how much of ``download_s`` and ``upload_s`` stood still because a link or node was down. Nor is
+``protection_s``: it says how much of ``compute_s`` went into ciphers, masks, keys and signatures, and into calls that only
+answer questions (QUERY messages).
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
@@ -31,6 +34,9 @@ from emulator.metrics.spans import Span, clip, length, overlap_s, subtract, unio
 PARTS: Final = ("wait_s", "download_s", "compute_s", "upload_s", "server_s", "unanswered_s", "other_s")
 """The columns that sum to a round's latency."""
 
+INSIDE: Final = ("stalled_s", "protection_s")
+"""The columns that say what is inside some of these."""
+
 
 @dataclass
 class Index:
@@ -41,6 +47,7 @@ class Index:
     stalls: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     jobs: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     served: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    protection: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     server_work: list[Span] = field(default_factory=list)
     by_round: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
 
@@ -54,6 +61,7 @@ def build_index(history: History, server: str) -> Index:
     for job in history.jobs:
         if job.node != server:
             index.jobs[job.msg].append(job.span)
+            index.protection[job.msg] += math.inf if job.work == "query" else job.protection_s
         elif job.msg:
             index.served[job.msg].append(job.span)
     index.server_work = union(job.span for job in history.jobs if job.node == server)
@@ -64,8 +72,8 @@ def build_index(history: History, server: str) -> Index:
 
 
 def breakdown(found: Round, index: Index) -> dict[str, float]:
-    """Return seconds by part, and ``stalled_s``; see the module docstring."""
-    seconds = dict.fromkeys((*PARTS, "stalled_s"), 0.0)
+    """Return seconds by part and ``INSIDE`` them; see the module docstring."""
+    seconds = dict.fromkeys((*PARTS, *INSIDE), 0.0)
     messages = index.by_round.get(found.number, [])
     answered = sorted((message for message in messages if message.fate == "replied"), key=_arrival)
     arrivals = [_arrival(message) for message in answered]
@@ -131,6 +139,8 @@ def _add_chain(seconds: dict[str, float], chain: Span, message: Message, index: 
     for part, spans in layers:
         rest = subtract(left, spans)
         seconds[part] += length(left) - length(rest)
+        if part == "compute_s":
+            seconds["protection_s"] += min(length(left) - length(rest), index.protection.get(message.msg, 0.0))
         left = rest
     seconds["wait_s"] += length(left)
     seconds["stalled_s"] += overlap_s(index.stalls.get(message.msg, []), chain)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.metrics.history import History, Log, read_history
 from emulator.metrics.names import ACCEPTED, is_bookkeeping, is_lower_better
 from emulator.metrics.panel import summary_panel
-from emulator.metrics.path import PARTS
+from emulator.metrics.path import INSIDE, PARTS
 from emulator.metrics.round_rows import PATIENT_PREFIX
 from emulator.plan import Plan
 
@@ -63,7 +63,7 @@ def _sum(values: pd.Series[float]) -> float | None:
 
 def _rounds(rounds: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     closed = rounds[rounds["is_closed"]]
-    means = {part: _number(closed[part].mean()) for part in (*PARTS, "stalled_s")}
+    means = {part: _number(closed[part].mean()) for part in (*PARTS, *INSIDE)}
     total = float(closed["latency_s"].sum())
     return {
         "planned": plan.app.rounds,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from emulator.errors import Fault
-from emulator.registry import nearest
 from emulator.scenario.kinds import show
-from emulator.scenario.schema import Block, Document, FlowerBlock, LinkFields, ProfileBlock
+from emulator.scenario.schema import Document, FlowerBlock, LinkFields, ProfileBlock
+from emulator.scenario.translate import block_at, message_of
 from emulator.scenario.tree import KeyPath, Tree
 from emulator.units import parse_quantity
 
@@ -72,45 +72,18 @@ def check(tree: Tree) -> Checked:
 def _translate(detail: ErrorDetails) -> _Broken:
     """Return one of pydantic's errors in our words."""
     path: KeyPath = tuple(step for step in detail["loc"] if step != "[key]")
-    rule, got = detail["type"], detail["input"]
+    rule, message = detail["type"], message_of(detail, path, Document)
     if rule == "missing":
-        field = _model_at(path[:-1]).model_fields[str(path[-1])]
-        example = f", for example {path[-1]}: {field.examples[0]}" if field.examples else ""
-        return _Broken(path, f"is missing; it is required{example}", path[:-1])
-    if rule == "extra_forbidden":
-        known = list(_model_at(path[:-1]).model_fields)
-        message = f"unknown key; allowed: {', '.join(known)}{nearest(str(path[-1]), known)}"
-    elif rule == "value_error":
-        message = str(detail.get("ctx", {}).get("error"))
-    elif rule == "list_type":
-        message = f"got {show(got)}; must be a list (entries that begin with '-')"
-    elif rule == "model_type":
-        known = list(_model_at(path).model_fields)
-        message = f"got {show(got)}; must be a mapping with keys such as: {', '.join(known)}"
-    elif rule == "dict_type":
-        message = f"got {show(got)}; must be a mapping (key: value)"
-    else:
-        message = f"got {show(got)}; {detail['msg']}"
+        return _Broken(path, message, path[:-1])
     return _Broken(path, message, path, _stand_in(path) if rule == "value_error" else _DROPPED)
 
 
 def _stand_in(path: KeyPath) -> Any:
     """Return a sound value for a profile's or a link's field, so that nobody complains of its absence as well."""
-    block = _model_at(path[:-1])
+    block = block_at(Document, path[:-1])
     if path and issubclass(block, (ProfileBlock, LinkFields)) and path[-1] in block.model_fields:
         return (block.model_fields[str(path[-1])].examples or [_DROPPED])[0]
     return _DROPPED
-
-
-def _model_at(path: KeyPath) -> type[BaseModel]:
-    """Return the block of the schema that stands at ``path``."""
-    annotation: Any = Document
-    for step in path:
-        if get_origin(annotation) in {dict, list}:
-            annotation = get_args(annotation)[-1]
-        else:
-            annotation = annotation.model_fields[str(step)].annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Block
 
 
 def _rules(data: dict[str, Any]) -> Iterator[_Broken]:

@@ -49,6 +49,21 @@ class Cell:
         """Return the finished run's summary."""
         return dict(json.loads(RunFolder(self.folder).summary.read_text()))
 
+    def environment(self) -> dict[str, Any]:
+        """Return what the finished run ran on."""
+        return dict(json.loads((self.folder / "environment.json").read_text()))
+
+    def rounds(self, columns: Sequence[str]) -> dict[str, dict[int, float]]:
+        """Return these columns of the finished run's table ``rounds``, by column and round; unknown values are left out."""
+        import pandas as pd
+
+        table = pd.read_parquet(self.folder / "tables" / "rounds.parquet")
+        known = {name: table.dropna(subset=[name]) for name in columns if name in table.columns}
+        return {
+            name: {int(number): float(value) for number, value in zip(rows["round"], rows[name], strict=True)}
+            for name, rows in known.items()
+        }
+
 
 def plan_cells(study: Study, out: Path) -> list[Cell]:
     """Return all cells; every scenario is checked before the first is run.
@@ -62,7 +77,8 @@ def plan_cells(study: Study, out: Path) -> list[Cell]:
 def _cells(study: Study, out: Path) -> Iterator[Cell]:
     for variant in study.variants:
         for seed in study.seeds:
-            scenario = load_scenario(variant.scenario, overrides=variant.overrides, quick=variant.quick, seed=seed)
+            overrides = variant.overrides_of(seed)
+            scenario = load_scenario(variant.scenario, overrides=overrides, quick=variant.quick, seed=seed)
             digest = hashlib.sha256(dump_scenario(scenario).encode()).hexdigest()
             parent = out / study.name / "cells" / variant.name
             yield Cell(variant, seed, parent / scenario.name / f"seed-{seed}", digest)
@@ -101,7 +117,7 @@ def _run(cell: Cell) -> str:
     command = [sys.executable, "-m", "emulator.cli", str(variant.scenario), "--seed", str(cell.seed), "--workers", "1"]
     command += ["--out", str(cell.folder.parents[1]), "--run", cell.folder.name, "--no-report"]
     command += ["--quick"] if variant.quick else []
-    for override in variant.overrides:
+    for override in variant.overrides_of(cell.seed):
         command += ["--set", override]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:

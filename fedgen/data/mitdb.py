@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fedgen.data import physionet
-from fedgen.data.aami import TEST_PATIENTS, TRAIN_PATIENTS, classes_of_symbols
+from fedgen.data.aami import FOLDS, classes_of_symbols
 from fedgen.data.cache import cache_folder
 from fedgen.data.recording import Recording
 from fedgen.errors import DataError
@@ -16,7 +16,6 @@ from fedgen.errors import DataError
 logger = logging.getLogger("fedgen")
 
 LEAD = "MLII"
-PATIENTS = (*TRAIN_PATIENTS, *TEST_PATIENTS)
 
 
 def search_path(data_dir: str) -> list[Path]:
@@ -37,20 +36,27 @@ def search_path(data_dir: str) -> list[Path]:
     return [*folders, cache_folder() / "mitdb"]
 
 
-def find(data_dir: str) -> Path | None:
-    """Return the first folder of the search path that holds all wanted files, or None."""
+def records_of(fold: int) -> tuple[str, ...]:
+    """Return the records of a fold of `FOLDS`, those to train on first."""
+    train, test = FOLDS[fold]
+    return (*train, *test)
+
+
+def find(data_dir: str, fold: int = 1) -> Path | None:
+    """Return the first folder of the search path that holds all files of a fold, or None."""
     for folder in search_path(data_dir):
-        if not physionet.missing_files(folder, PATIENTS):
+        if not physionet.missing_files(folder, records_of(fold)):
             return folder
     return None
 
 
-def find_or_download(data_dir: str, base_url: str = "") -> Path:
+def find_or_download(data_dir: str, base_url: str = "", fold: int = 1) -> Path:
     """Return a folder with all wanted records; fetch them from PhysioNet if there is none.
 
     Args:
         data_dir: The `data.dir` of the run configuration; empty to search.
         base_url: Address of the database; empty for PhysioNet.
+        fold: Which records are wanted.
 
     Returns:
         The folder.
@@ -58,12 +64,12 @@ def find_or_download(data_dir: str, base_url: str = "") -> Path:
     Raises:
         DataError: No folder has them and they cannot be downloaded; says where was looked and what to do.
     """
-    if (folder := find(data_dir)) is not None:
+    if (folder := find(data_dir, fold)) is not None:
         return folder
     target = search_path(data_dir)[-1]
     logger.warning("MIT-BIH is not on this machine: downloading about 85 MB to %s", target)
     try:
-        physionet.download(target, PATIENTS, base_url=base_url or physionet.DATABASE_URL)
+        physionet.download(target, records_of(fold), base_url=base_url or physionet.DATABASE_URL)
     except DataError as error:
         looked = ", ".join(str(folder) for folder in search_path(data_dir))
         raise DataError(

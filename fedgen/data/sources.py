@@ -43,18 +43,19 @@ class DataSource(Protocol):
 
 @dataclass(frozen=True)
 class MitdbSource:
-    """MIT-BIH records from a folder; DS1 to train, DS2 without 202 to test."""
+    """MIT-BIH records from a folder; which train and which test says the fold (`aami.FOLDS`)."""
 
     folder: Path
     sums: dict[str, str] = field(repr=False)
+    fold: int = 1
 
     def train_patients(self, clients: int) -> tuple[str, ...]:
-        """Return DS1, whatever the number of clients."""
-        return aami.TRAIN_PATIENTS
+        """Return the fold's records to train on, whatever the number of clients."""
+        return aami.FOLDS[self.fold][0]
 
     def test_patients(self) -> tuple[str, ...]:
-        """Return DS2 without record 202."""
-        return aami.TEST_PATIENTS
+        """Return the fold's records to test on."""
+        return aami.FOLDS[self.fold][1]
 
     def recording(self, patient: str) -> Recording:
         """Read and check a record."""
@@ -72,17 +73,20 @@ class MitdbSource:
 
 @dataclass(frozen=True)
 class SimulatedSource:
-    """Simulated patients: as many as MIT-BIH has, more if there are more clients."""
+    """Simulated patients: as many as MIT-BIH has, more if there are more clients. In fold 2 the two groups change places."""
 
     seed: int
+    fold: int = 1
 
     def train_patients(self, clients: int) -> tuple[str, ...]:
         """Return 22 names, or one per client if there are more clients."""
-        return tuple(f"train-{i:04d}" for i in range(max(len(aami.TRAIN_PATIENTS), clients)))
+        group = "train" if self.fold == 1 else "test"
+        return tuple(f"{group}-{i:04d}" for i in range(max(len(aami.TRAIN_PATIENTS), clients)))
 
     def test_patients(self) -> tuple[str, ...]:
         """Return 21 names, none of them among the train patients."""
-        return tuple(f"test-{i:04d}" for i in range(len(aami.TEST_PATIENTS)))
+        group = "test" if self.fold == 1 else "train"
+        return tuple(f"{group}-{i:04d}" for i in range(len(aami.TEST_PATIENTS)))
 
     def recording(self, patient: str) -> Recording:
         """Simulate a patient."""
@@ -98,29 +102,30 @@ class SimulatedSource:
         return hashlib.sha256(f"simulated {simulated.SIMULATOR_VERSION} {self.seed}".encode()).hexdigest()
 
 
-def _open_mitdb(data_dir: str, seed: int) -> DataSource:
-    folder = mitdb.find_or_download(data_dir)
-    return MitdbSource(folder, physionet.published_sums(folder))
+def _open_mitdb(data_dir: str, seed: int, fold: int) -> DataSource:
+    folder = mitdb.find_or_download(data_dir, fold=fold)
+    return MitdbSource(folder, physionet.published_sums(folder), fold)
 
 
-def _open_simulated(data_dir: str, seed: int) -> DataSource:
-    return SimulatedSource(seed)
+def _open_simulated(data_dir: str, seed: int, fold: int) -> DataSource:
+    return SimulatedSource(seed, fold)
 
 
-SOURCES: dict[str, Callable[[str, int], DataSource]] = {
+SOURCES: dict[str, Callable[[str, int, int], DataSource]] = {
     "mitdb": _open_mitdb,
     "simulated": _open_simulated,
 }
-"""Data source by the name that `data.source` takes; called with (data.dir, seed)."""
+"""Data source by the name that `data.source` takes; called with (data.dir, seed, data.fold)."""
 
 
-def open_source(name: str, data_dir: str, seed: int) -> DataSource:
+def open_source(name: str, data_dir: str, seed: int, fold: int = 1) -> DataSource:
     """Open a data source.
 
     Args:
         name: A key of `SOURCES`.
         data_dir: Where to look for records; empty to search.
         seed: Seed of simulated patients; real ones do not depend on it.
+        fold: Which patients train and which test.
 
     Returns:
         The source.
@@ -131,10 +136,12 @@ def open_source(name: str, data_dir: str, seed: int) -> DataSource:
     """
     if name not in SOURCES:
         raise ConfigError(f"data.source is {name!r}; allowed: {', '.join(SOURCES)}")
-    return SOURCES[name](data_dir, seed)
+    return SOURCES[name](data_dir, seed, fold)
 
 
-def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[str, DataSource, str | None]:
+def choose_source(
+    name: str, otherwise: str, data_dir: str, seed: int, fold: int = 1
+) -> tuple[str, DataSource, str | None]:
     """Decide once, on the server, which data the whole run uses.
 
     Args:
@@ -142,6 +149,7 @@ def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[
         otherwise: `none`, or the source to take when the wanted one cannot be had (`data.otherwise`).
         data_dir: Where to look for records.
         seed: Seed of simulated patients.
+        fold: Which patients train and which test.
 
     Returns:
         Name of the source used, the source, and a notice for the user when it is not the wanted one.
@@ -150,7 +158,7 @@ def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[
         DataError: The wanted data cannot be had, and `otherwise` is `none` or a folder was named.
     """
     try:
-        return name, open_source(name, data_dir, seed), None
+        return name, open_source(name, data_dir, seed, fold), None
     except DataError as error:
         if otherwise in ("none", name) or data_dir:
             raise  # a folder that somebody has named is meant: other patients would not be what was asked for
@@ -160,4 +168,4 @@ def choose_source(name: str, otherwise: str, data_dir: str, seed: int) -> tuple[
             "says where was looked). Quality figures of this run say nothing about real patients."
         )
         logger.warning("%s %s", notice, error)
-        return otherwise, open_source(otherwise, data_dir, seed), notice
+        return otherwise, open_source(otherwise, data_dir, seed, fold), notice

@@ -17,6 +17,7 @@ MECHANISMS: dict[str, str] = {
     "he": "updates encrypted so that only their sum is decrypted",
     "secagg": "updates masked so that only their sum is readable",
     "ledger": "a signed, append-only log of every exchange",
+    "quantised": "updates in whole numbers of privacy.bits, in the open: hides nothing, the yardstick for he and secagg",
 }
 """Every mechanism and what it does."""
 
@@ -34,6 +35,9 @@ EXCLUSIVE: dict[frozenset[str], str] = {
     frozenset(
         {"he", "secagg"}
     ): "both hide single updates from the server: a masked update need not be encrypted; keep one",
+    frozenset({"he", "quantised"}): "he sends whole numbers of privacy.bits itself; leave quantised out",
+    frozenset({"quantised", "secagg"}): "secagg sends whole numbers of privacy.bits itself; leave quantised out",
+    frozenset({"dp-client", "quantised"}): "in the open the server adds its noise to floats; leave one of them out",
 }
 """Pairs that make no sense together, and why."""
 
@@ -64,8 +68,13 @@ class Kind:
 
     @property
     def carrier(self) -> str:
-        """What carries updates to the server: `he`, `secagg` or `plain`."""
-        return next((name for name in ("he", "secagg") if name in self.mechanisms), "plain")
+        """What carries updates to the server: `he`, `secagg`, `quantised` or `plain`."""
+        return next((name for name in ("he", "secagg", "quantised") if name in self.mechanisms), "plain")
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the server sees sums of updates only."""
+        return self.carrier in ("he", "secagg")
 
 
 def parse_kind(text: str) -> Kind:
@@ -112,7 +121,7 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
             parse(text)
         except ValueError as error:
             yield name, str(error)
-    if kind.carrier != "plain" and min_replies < 2:
+    if kind.is_hidden and min_replies < 2:
         yield (
             "min-replies",
             f"{min_replies} with {kind.carrier}: the sum of one update is that update; set it to 2 or more",

@@ -53,6 +53,9 @@ CARRIERS: dict[str, CarrierHalves] = {
     "he": CarrierHalves(he.BfvCarrier, he.seal, is_exact=True),
     "he-ckks": CarrierHalves(he.CkksCarrier, he.seal_floats, is_exact=False),
     "plain": CarrierHalves(lambda config, largest: plain.PlainCarrier(), plain.seal, is_exact=False),
+    "quantised": CarrierHalves(
+        lambda config, largest: plain.QuantisedCarrier(largest), plain.seal_whole, is_exact=True
+    ),
     "secagg": CarrierHalves(_secagg, answers.seal, is_exact=True),
 }
 """Carriers by `Kind.carrier`, and another scheme of one."""

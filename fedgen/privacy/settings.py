@@ -14,15 +14,15 @@ class PrivacySettings:
         "privacy.kind",
         "none",
         "Preset none, dp, he, secagg, secure (dp + he + ledger), secure-secagg (dp + secagg + ledger), or mechanisms joined "
-        "with +: dp-example, dp-client, he, secagg, ledger.",
+        "with +: dp-example, dp-client, he, secagg, ledger, quantised.",
     )
     privacy_bits: int = key(
-        "privacy.bits", 8, "Bits of a value of an update under he and secagg.", minimum=4, maximum=16
+        "privacy.bits", 8, "Bits of a value of an update under he, secagg and quantised.", minimum=4, maximum=16
     )
     privacy_first_range: float = key(
         "privacy.first-range",
         0.05,
-        "Largest value of an update that the first round can carry under he and secagg; later rounds follow the model's moves.",
+        "Largest value of an update that the first round can carry in whole numbers; later rounds follow the model's moves.",
         exclusiveMinimum=0,
     )
     privacy_he_scheme: str = key(

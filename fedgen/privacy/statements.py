@@ -20,11 +20,10 @@ def statements(kind: Kind, config: AppConfig) -> Iterator[str]:
             "Privacy: all clients share one secret key. The server alone reads no single update; the server and any one client "
             "together read all of them. The sum, and the model, are seen by the server."
         )
+    if not kind.is_hidden:
+        yield "Privacy: the server reads every single update."
     if not kind.has_noise:
-        yield (
-            "Privacy: no differential privacy. Single updates are hidden from the server, what the model itself remembers of a "
-            "patient is not."
-        )
+        yield "Privacy: no differential privacy. What the model itself remembers of a patient is not hidden."
 
 
 def _example(config: AppConfig) -> Iterator[str]:

@@ -31,6 +31,23 @@ def test_split_is_the_published_one() -> None:
     assert "202" not in aami.TEST_PATIENTS
 
 
+def test_folds_train_on_every_record_once_and_never_on_a_person_they_test() -> None:
+    (first_train, first_test), (second_train, second_test) = aami.FOLDS[1], aami.FOLDS[2]
+    assert len(first_train) == len(second_train) == 22
+    assert len({*first_train, *second_train}) == 44
+    assert {*first_test, *second_test} == {*first_train, *second_train} - {"201", "202"}
+    for train, test in aami.FOLDS.values():
+        assert not set(train) & set(test)
+        assert not ({"201", "202"} & set(train) and {"201", "202"} & set(test)), "one person"
+
+
+def test_simulated_folds_change_places() -> None:
+    one, two = (open_source("simulated", "", 3, fold) for fold in (1, 2))
+    assert set(two.test_patients()) < set(one.train_patients(22))
+    assert set(one.test_patients()) < set(two.train_patients(22))
+    assert not set(two.test_patients()) & set(two.train_patients(30))
+
+
 def test_symbols_that_are_no_beats_are_skipped() -> None:
     positions, classes = aami.classes_of_symbols(list("+NA~V|F/Qx"))
     assert positions.tolist() == [1, 2, 4, 6, 7, 8]
@@ -117,6 +134,7 @@ def test_environment_names_the_folder_or_its_parent(mitdb_folder: Path, monkeypa
         assert mitdb.find("") == mitdb_folder
     monkeypatch.setenv("FEDGEN_DATA", str(mitdb_folder))
     assert mitdb.find("/nowhere/at/all") is None, "data.dir alone counts when it is given"
+    assert mitdb.find("", fold=2) == mitdb_folder
     used, _, notice = choose_source("mitdb", "simulated", "", 0)
     assert used == "mitdb"
     assert notice is None

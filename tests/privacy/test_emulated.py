@@ -23,6 +23,14 @@ def test_keys_and_contributions_cross_the_network_and_the_log_repeats(tmp_path: 
         pushed
         == ["query.he_join"] * 3 + ["query.he_deal"] + ["query.he_key"] * 2 + (["train"] * 3 + ["query.he_open"]) * 2
     )
+    computed = {
+        event.msg: event.value for event in events if event.kind == "compute_finished" and event.note == "train"
+    }
+    protected = {
+        event.msg: event.value for event in events if event.kind == "protection_done" and event.msg in computed
+    }
+    assert len(computed) == len(protected) == 6
+    assert all(0 < seconds < computed[msg] for msg, seconds in protected.items())
     spent = [event for event in events if event.kind == "privacy_spent"]
     assert [event.note for event in spent] == ["one example, delta 1/(10 n)"] * 2
     assert [event.round for event in spent] == [1, 2]

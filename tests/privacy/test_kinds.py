@@ -29,6 +29,8 @@ def test_carriers_and_noise() -> None:
     ("text", "message"),
     [
         ("he+secagg", "he with secagg: both hide single updates"),
+        ("he+quantised", "he with quantised: he sends whole numbers of privacy.bits itself"),
+        ("dp-client+quantised", "leave one of them out"),
         ("dp-exampel", "'dp-exampel' is no mechanism, did you mean 'dp-example'"),
         ("dp+he", "'dp' stands for several mechanisms and alone"),
         ("he+he", "names a mechanism twice"),

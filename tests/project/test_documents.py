@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STUDIES = [ROOT / "scenarios" / "paper" / "p1.yaml"]
+STUDIES = sorted((ROOT / "scenarios" / "paper").glob("p1*.yaml"))
 SCENARIOS = sorted(set((ROOT / "scenarios").rglob("*.yaml")) - set(STUDIES))
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -107,6 +107,23 @@ def test_two_exchanges_in_a_round(tmp_path):
     assert (found.addressed, found.replies) == (1, 1)
 
 
+def test_ciphers_and_answers_count_as_protection_inside_the_computation(tmp_path):
+    # Train 0-10, 3 s of it for ciphers; a question is answered 11-15 and handed over; both were waited for.
+    script = Script(tmp_path)
+    script.log.append(0, "round_opened", round=1, value=1)
+    script.push(0, 1, "a", "m1")
+    script.log.append(0, "compute_started", round=1, node="a", msg="m1", note="train")
+    script.log.append(10, "protection_done", round=1, node="a", msg="m1", value=3)
+    script.log.append(10, "compute_finished", round=1, node="a", msg="m1", value=10, note="train")
+    script.reply(10, 1, "a", "m1")
+    script.push(11, 1, "a", "m2", "query.open")
+    script.work(11, 15, 1, "a", "m2", "query")
+    script.reply(15, 1, "a", "m2")
+    script.log.append(15, "round_closed", round=1, value=1)
+    found = row(build_tables(script.frame(), small_plan())["rounds"], round=1)
+    assert (found.compute_s, found.protection_s, found.latency_s) == (14, 3 + 4, 15)
+
+
 def test_client_that_is_off_and_not_addressed_is_away(tmp_path):
     script = Script(tmp_path)
     script.log.append(0, "node_down", node="b", note="power cut")
