@@ -81,6 +81,18 @@ class Medium:
             return states[0]
         return states[max(0, bisect_right(states, time_s, key=lambda state: state.from_s) - 1)]
 
+    def has_chance(self, direction: Direction) -> bool:
+        """Return whether ``direction`` ever loses packets or varies in its delay."""
+        return any(state.loss or state.jitter_s for state in self._states[direction])
+
+    def most_bps(self, direction: Direction) -> float:
+        """Return the highest rate that ``direction`` ever has."""
+        return max(state.rate_bps for state in self._states[direction])
+
+    def least_bps(self, direction: Direction) -> float:
+        """Return the lowest rate that ``direction`` ever has."""
+        return min(state.rate_bps for state in self._states[direction])
+
     @property
     def is_passing(self) -> bool:
         """True if packets and their ACKs get through: up, and both directions have a rate."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns
@@ -21,6 +21,54 @@ class Route(NamedTuple):
     back: Stages
 
 
+class Stray(NamedTuple):
+    """A packet that gets to the stage ``stage`` of its way at ``at_ns``: segment ``number``, or the ACK of all below it."""
+
+    stage: int
+    at_ns: int
+    number: int
+    echo_ms: int = -1
+
+
+class Exchange(NamedTuple):
+    """An exchange of the handshake under way (times below 0 for what never arrives).
+
+    ``first_ns`` is when the first request that arrived was sent, the others are of the last attempt. ``stray`` is the stage
+    that one of its packets gets to, and when.
+    """
+
+    turn: int
+    attempts: int
+    first_ns: int
+    sent_ns: int
+    request_ns: int
+    answer_ns: int
+    stray: tuple[int, int] | None
+
+
+class Transfer(NamedTuple):
+    """A transfer under way, so far without a loss.
+
+    Segments below ``una`` are acknowledged, all of ``sent_ns`` sent, those below ``next_index`` arrived; ``arrivals_ns`` of those
+    after them and ``acks`` (arrival, first segment missing, timestamp echoed) are under way.
+    """
+
+    una: int
+    sent_ns: Sequence[int]
+    rto_ns: int
+    timer_ns: int
+    next_index: int
+    held: int
+    quick_left: int
+    highest_acked: int
+    echo_ms: int
+    delayed_ns: int
+    arrivals_ns: Iterable[int]
+    acks: Iterable[tuple[int, int, int]]
+    accept_ns: int
+    strays: Iterable[Stray]
+
+
 class Connection:
     """Opens a connection, moves the bytes and says when the last one has arrived.
 
@@ -32,13 +80,14 @@ class Connection:
         has_failed: The connection could not be opened.
         epoch: Counts cuts of the path; packets of an earlier epoch are lost.
         is_stalled: The path was cut and nothing has got through since.
+        route: The path.
     """
 
     __slots__ = (
         "_answered", "_answers", "_attempts", "_delay_timer_ns", "_done", "_engine", "_first_syn_ns",
         "_is_accepted", "_is_answer_due", "_is_established", "_known_rtt_s", "_pace_timer_ns", "_resumed",
-        "_round", "_round_trips", "_route", "_stack", "_timer_ns", "epoch", "finished_ns", "has_failed",
-        "is_stalled", "name", "receiver", "sender",
+        "_round", "_round_trips", "_stack", "_timer_ns", "epoch", "finished_ns", "has_failed",
+        "is_stalled", "name", "receiver", "route", "sender",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +109,7 @@ class Connection:
         self.epoch = 0
         self._engine = engine
         self._stack = stack
-        self._route = route
+        self.route = route
         self._done = done
         self._resumed = resumed
         self.is_stalled = False
@@ -93,7 +142,7 @@ class Connection:
 
     def reroute(self, route: Route) -> None:
         """Split the same path anew, for packets from now on."""
-        self._route = route
+        self.route = route
 
     def _is_late(self, now_ns: int, epoch: int) -> bool:
         """Return whether a packet that arrives was lost in a cut; the first that was not ends a stall."""
@@ -104,6 +153,67 @@ class Connection:
             if self._resumed is not None:
                 self._resumed(self, now_ns)
         return False
+
+    # -- taking over from a solo --------------------------------------------------------------------------------------
+
+    def go_on_shaking(self, now_ns: int, under_way: Exchange) -> None:
+        """Go on with the handshake from an exchange under way."""
+        turn, attempts, first_ns, sent_ns, request_ns, answer_ns, stray = under_way
+        self._round, self._attempts = turn, attempts
+        self._answered, self._answers = turn + (first_ns >= 0), int(first_ns >= 0)
+        self._first_syn_ns = first_ns
+        at, epoch = self._engine.at, self.epoch
+        if stray and request_ns < 0:
+            self._engine.go_on(
+                stray, self.route.forward, self._stack.syn_bytes, self._take_request, (epoch, turn, sent_ns)
+            )
+        elif stray:
+            self._engine.go_on(
+                stray, self.route.back, self._stack.syn_bytes, self._take_answer, (epoch, turn, first_ns)
+            )
+        elif request_ns > now_ns:
+            at(request_ns, self._take_request, (epoch, turn, sent_ns))
+        elif answer_ns >= now_ns:
+            at(answer_ns, self._take_answer, (epoch, turn, first_ns))
+        at(sent_ns + to_ns(self._stack.syn_wait_s(attempts - 1)), self._repeat_request, (turn, attempts))
+        if turn == 0 and 0 <= request_ns <= now_ns:
+            self._is_answer_due = True
+            at(request_ns + to_ns(self._stack.syn_wait_s(0)), self._repeat_answer)
+
+    def go_on(self, now_ns: int, under_way: Transfer) -> None:
+        """Go on with the data from a transfer under way."""
+        way = under_way
+        self._round = self._answered = self._round_trips
+        self._is_established = True
+        self._is_accepted = 0 <= way.accept_ns <= now_ns or way.next_index > 0
+        at, epoch = self._engine.at, self.epoch
+        if way.accept_ns > now_ns:
+            at(way.accept_ns, self._accept, epoch)
+        for index, arrival_ns in enumerate(way.arrivals_ns, way.next_index):
+            at(arrival_ns, self._take_data, (epoch, index, way.sent_ns[index] // MILLISECOND_NS))
+        for arrival_ns, next_index, echo_ms in way.acks:
+            at(arrival_ns, self._take_ack, (epoch, Ack(next_index, (), echo_ms)))
+        for stray in way.strays:
+            self._go_on_with(stray, way.sent_ns)
+        self.receiver.take_over(
+            way.next_index, way.held, way.quick_left, way.highest_acked, way.echo_ms, way.delayed_ns
+        )
+        if way.delayed_ns < NEVER_NS:
+            self._delay_timer_ns = way.delayed_ns
+            at(way.delayed_ns, self._delayed_ack)
+        self.sender.take_over(way.una, way.sent_ns, way.rto_ns, way.timer_ns)
+        self.sender.send_pending(now_ns)
+        self._arm()
+
+    def _go_on_with(self, stray: Stray, sent_ns: Sequence[int]) -> None:
+        carry, stack, index = self._engine.go_on, self._stack, stray.number
+        if stray.echo_ms < 0:
+            size_bytes = stack.data_bytes(self.sender.board.size(index))
+            what = self.epoch, index, sent_ns[index] // MILLISECOND_NS
+            carry(stray[:2], self.route.forward, size_bytes, self._take_data, what)
+        else:
+            ack = Ack(index, (), stray.echo_ms)
+            carry(stray[:2], self.route.back, stack.ack_bytes(0), self._take_ack, (self.epoch, ack))
 
     # -- handshake ----------------------------------------------------------------------------------------------------
 
@@ -120,7 +230,7 @@ class Connection:
             self.has_failed = True
             return
         self._engine.carry(
-            now_ns, self._route.forward, self._stack.syn_bytes, self._take_request, (self.epoch, self._round, now_ns)
+            now_ns, self.route.forward, self._stack.syn_bytes, self._take_request, (self.epoch, self._round, now_ns)
         )
         wait_ns = to_ns(self._stack.syn_wait_s(self._attempts))
         self._attempts += 1
@@ -147,7 +257,7 @@ class Connection:
         wait_ns = to_ns(self._stack.syn_wait_s(self._answers))
         self._answers += 1
         self._engine.carry(
-            now_ns, self._route.back, self._stack.syn_bytes, self._take_answer,
+            now_ns, self.route.back, self._stack.syn_bytes, self._take_answer,
             (self.epoch, self._answered - 1, self._first_syn_ns),
         )  # fmt: skip
         if self._answered == 1 and not self._is_answer_due:
@@ -174,7 +284,7 @@ class Connection:
             self._request(now_ns)
             return
         rtt_ms = now_ns // MILLISECOND_NS - sent_ns // MILLISECOND_NS
-        self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, self.epoch)
+        self._engine.carry(now_ns, self.route.forward, self._stack.ack_bytes(0), self._accept, self.epoch)
         self._establish(now_ns, max(rtt_ms / 1000, 1e-6))
 
     def _accept(self, now_ns: int, epoch: int) -> None:
@@ -183,8 +293,8 @@ class Connection:
 
     def _establish(self, now_ns: int, rtt_s: float) -> None:
         self._is_established = True
-        if self.sender.board.count == 0 or not self._route.forward:
-            way_ns = sum(pipe.delay_ns for stage in self._route.forward for pipe in stage)
+        if self.sender.board.count == 0 or not self.route.forward:
+            way_ns = sum(pipe.delay_ns for stage in self.route.forward for pipe in stage)
             self._engine.at(now_ns + way_ns, self._finish_at)
             return
         self.sender.open(now_ns, rtt_s)
@@ -194,7 +304,7 @@ class Connection:
 
     def _send_data(self, now_ns: int, index: int, size_bytes: int) -> None:
         self._engine.carry(
-            now_ns, self._route.forward, self._stack.data_bytes(size_bytes), self._take_data,
+            now_ns, self.route.forward, self._stack.data_bytes(size_bytes), self._take_data,
             (self.epoch, index, now_ns // MILLISECOND_NS),
         )  # fmt: skip
 
@@ -211,12 +321,12 @@ class Connection:
         if receiver.next_index == receiver.count and self.finished_ns == NEVER_NS:
             if self._stack.closes:
                 fin = (self.epoch, receiver.last_ack())
-                self._engine.carry(now_ns, self._route.back, self._stack.ack_bytes(0), self._take_fin, fin)
+                self._engine.carry(now_ns, self.route.back, self._stack.ack_bytes(0), self._take_fin, fin)
             self._finish(now_ns)
 
     def _take_fin(self, now_ns: int, what: tuple[int, Ack]) -> None:
         self._take_ack(now_ns, what)
-        self._engine.carry(now_ns, self._route.forward, self._stack.ack_bytes(0), self._accept, what[0])
+        self._engine.carry(now_ns, self.route.forward, self._stack.ack_bytes(0), self._accept, what[0])
 
     def _finish_at(self, now_ns: int, _: object) -> None:
         self._finish(now_ns)
@@ -236,7 +346,7 @@ class Connection:
 
     def _send_ack(self, now_ns: int, ack: Ack) -> None:
         size_bytes = self._stack.ack_bytes(len(ack.blocks))
-        self._engine.carry(now_ns, self._route.back, size_bytes, self._take_ack, (self.epoch, ack))
+        self._engine.carry(now_ns, self.route.back, size_bytes, self._take_ack, (self.epoch, ack))
 
     def _take_ack(self, now_ns: int, what: tuple[int, Ack]) -> None:
         epoch, ack = what

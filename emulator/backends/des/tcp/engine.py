@@ -68,6 +68,11 @@ class Engine:
         else:
             self.at(now_ns, handler, what)
 
+    def go_on(self, where: tuple[int, int], stages: Stages, size_bytes: int, handler: Handler, what: Any) -> None:
+        """Let a packet enter a later stage of its path: its number, and when."""
+        stage, when_ns = where
+        self.at(when_ns, self._pass, (stages, stage, size_bytes, handler, what))
+
     def _pass(self, now_ns: int, packet: Packet) -> None:
         stages, stage, size_bytes, handler, what = packet
         since_ns, cause_ns, busy_key = self.since_ns, 0, 0

@@ -18,14 +18,16 @@ from typing import Final
 from emulator.backends.des.links import Links
 from emulator.backends.des.model import FlowEvent, TransferModel
 from emulator.backends.des.tcp.clock import NEVER_NS, to_ns, to_s
-from emulator.backends.des.tcp.connection import Connection, Route
+from emulator.backends.des.tcp.connection import Connection
 from emulator.backends.des.tcp.control import make
 from emulator.backends.des.tcp.engine import Engine
-from emulator.backends.des.tcp.pipe import Pipe, Transmitter, requeue, stages
+from emulator.backends.des.tcp.lanes import Lanes
+from emulator.backends.des.tcp.pipe import Pipe
+from emulator.backends.des.tcp.solos import Opening, Solos
 from emulator.backends.des.tcp.stack import LINUX_STACK, Stack
 from emulator.backends.des.timeline import DIRECTIONS, Medium
-from emulator.backends.des.transfer import GOODPUT, INITIAL_WINDOW, PACKET_BYTES
-from emulator.plan import ControlName, Direction, Hop, Link, way_back
+from emulator.backends.des.transfer import INITIAL_WINDOW, PACKET_BYTES
+from emulator.plan import ControlName, Direction, Hop, Link
 from emulator.rng import derive_seed
 
 DEFAULT_QUEUE_BYTES: Final = 100 * PACKET_BYTES
@@ -44,7 +46,9 @@ class PacketNetwork(TransferModel):
         stack: The end hosts.
         control: Congestion control of transfers over links that name none.
         queue_bytes: Buffer of links that give none.
-        routes: Paths that will be used. Known paths let links that only one other feeds be crossed without events.
+        routes: Paths that will be used. Known paths let links that only one other feeds be crossed without events, and
+            wide links be divided (see ``Lanes``).
+        works_ahead: Whether transfers that have their path to themselves are worked out in one go (see ``Solo``).
     """
 
     def __init__(
@@ -57,21 +61,29 @@ class PacketNetwork(TransferModel):
         control: ControlName = "cubic",
         queue_bytes: float = DEFAULT_QUEUE_BYTES,
         routes: Iterable[Sequence[Hop]] = (),
+        works_ahead: bool = True,
     ) -> None:
         super().__init__(links, now_s)
+        paths = [tuple(route) for route in routes]
         self._stack = replace(stack, data_retries=0, syn_retries=0, closes=False)
         self._control: ControlName = control
-        self._queue_bytes = queue_bytes
         self._seed = seed
         self._engine = Engine()
         self._engine.now_ns = to_ns(now_s)
         self._flows: dict[str, Connection] = {}
         self._hops: dict[str, tuple[Hop, ...]] = {}
         self._users: defaultdict[str, dict[str, None]] = defaultdict(dict)  # link to flows (an ordered set)
-        self._counted: dict[tuple[str, Direction], int] = {}
-        self._pipes: dict[tuple[str, Direction], Pipe] = {}  # of links that were used
-        for route in routes:
-            self._feed(tuple(route))
+        self._followed: set[str] = set()  # links that were used: their planned changes are in the engine
+        self._lanes = Lanes(self.links, seed=seed, queue_bytes=queue_bytes, routes=paths)
+        self._crossing: defaultdict[Pipe, dict[str, None]] = defaultdict(dict)  # pipe to flows not finished
+        self._trailing: dict[Pipe, Connection] = {}  # the last connection that was finished; its ACKs may be under way
+        self._known: set[tuple[Hop, ...]] = set()
+        self._works_ahead = works_ahead
+        self._solos = Solos(
+            self._engine, seed, self._stack, connect=self._connect, finished=self._solo_finished, handed=self._handed
+        )
+        for path in paths:
+            self._feed(path)
 
     # -- transfers ----------------------------------------------------------------------------------------------------
 
@@ -95,27 +107,45 @@ class PacketNetwork(TransferModel):
         Raises:
             ValueError: The id is in use, the size is negative, or a hop names an unknown link.
         """
-        self._check_new(flow_id, flow_id in self._flows, size_bytes)
+        self._check_new(flow_id, flow_id in self._hops, size_bytes)
         path = tuple(hops)
         rtt_s = self.links.rtt_s(path, now_s)
         self._catch_up(now_s)
         self._feed(path)
-        draw = random.Random(derive_seed(self._seed, "control", flow_id)).random
-        flow = Connection(
-            flow_id, ceil(size_bytes), self._route(path), engine=self._engine, stack=self._stack,
-            control=make(control or self._control_of(path), draw), done=self._finished,
-            round_trips=int(extra_rtts) if path else 0, known_rtt_s=rtt_s, resumed=self._resumed,
+        wait_s = extra_latency_s + (extra_rtts - int(extra_rtts)) * rtt_s
+        opening = Opening(
+            flow_id, path, ceil(size_bytes), to_ns(self._now_s + wait_s), int(extra_rtts) if path else 0, rtt_s,
+            max(1, int(initial_window)) * self._stack.mss_bytes, control or self._control_of(path),
         )  # fmt: skip
-        flow.sender.cwnd = max(1, int(initial_window)) * self._stack.mss_bytes
-        self._flows[flow_id], self._hops[flow_id] = flow, path
+        self._engine.now_ns = max(self._engine.now_ns, to_ns(self._now_s))
+        way = self._lanes.way(path)
+        is_alone = self._make_room(way.pipes)
+        before_ns = self._quiet_until_ns(opening)
+        self._hops[flow_id] = path
         for hop in path:
             self._users[hop.link][flow_id] = None
-        wait_s = extra_latency_s + (extra_rtts - int(extra_rtts)) * rtt_s
-        self._engine.now_ns = max(self._engine.now_ns, to_ns(self._now_s))
-        self._engine.at(to_ns(self._now_s + wait_s), flow.open)
+        for pipe in way.pipes:
+            self._crossing[pipe][flow_id] = None
+        if is_alone and before_ns > 0:
+            self._solos.book(opening, way, before_ns)
+            return
+        flow = self._flows[flow_id] = self._connect(opening)
+        self._engine.at(opening.open_ns, flow.open)
         down = next((hop.link for hop in path if not self.links[hop.link].is_passing), "")
         if down:
             self._stall(flow, down)
+
+    def _connect(self, opening: Opening) -> Connection:
+        draw = (
+            random.Random(derive_seed(self._seed, "control", opening.name)).random if opening.control == "bbr" else None
+        )
+        flow = Connection(
+            opening.name, opening.size_bytes, self._lanes.way(opening.path).route, engine=self._engine, stack=self._stack,
+            control=make(opening.control, draw or float), done=self._finished, round_trips=opening.round_trips,
+            known_rtt_s=opening.rtt_s, resumed=self._resumed,
+        )  # fmt: skip
+        flow.sender.cwnd = opening.window_bytes
+        return flow
 
     def _control_of(self, path: tuple[Hop, ...]) -> ControlName:
         """Return the control that the path's link nearest to the leaf names, else the default."""
@@ -130,19 +160,25 @@ class PacketNetwork(TransferModel):
             KeyError: No such transfer is in progress.
         """
         self._catch_up(now_s)
+        self._disturb([flow_id] if flow_id in self._solos else [])
         flow = self._flows[flow_id]
         sent_bytes = self._sent_bytes(flow)
         self._remove(flow_id)
         flow.close()
         return sent_bytes
 
+    @property
+    def events(self) -> int:
+        """Events of the engine so far: the measure of the cost."""
+        return self._engine.events
+
     def pipe(self, link: str, direction: Direction) -> Pipe:
         """Return one direction of a link in use, to look at."""
-        return self._pipes[link, direction]
+        return self._lanes.pipe(link, direction)
 
     def active_flows(self) -> list[str]:
         """Return the ids of the transfers in progress, in order of their start."""
-        return list(self._flows)
+        return list(self._hops)
 
     # -- links --------------------------------------------------------------------------------------------------------
 
@@ -162,16 +198,14 @@ class PacketNetwork(TransferModel):
     def take_loads(self, now_s: float) -> list[tuple[str, Direction, float]]:
         """Return the IP bytes each link and direction carried since the last call, with background, where above 0."""
         self._forward(now_s)
+        self._disturb(self._solos.names())
+        now_ns = to_ns(self._now_s)
         loads: list[tuple[str, Direction, float]] = []
         for medium in self.links:
             medium.roll(self._now_s)
             for direction in DIRECTIONS:
                 carried, medium.carried[direction] = medium.carried[direction], 0.0
-                key = medium.name, direction
-                if key in self._pipes:
-                    sent_bytes = self._pipes[key].sent_bytes(to_ns(self._now_s))
-                    carried += sent_bytes - self._counted.get(key, 0)
-                    self._counted[key] = sent_bytes
+                carried += self._lanes.sent_bytes(medium.name, direction, now_ns)
                 if carried > 0:
                     loads.append((medium.name, direction, float(carried)))
         return loads
@@ -186,7 +220,9 @@ class PacketNetwork(TransferModel):
 
     def is_idle(self) -> bool:
         """Return whether nothing will ever happen without a further call."""
-        return not self._outbox and all(flow.is_stalled and self._is_dead(name) for name, flow in self._flows.items())
+        if self._outbox or self._solos:
+            return False
+        return all(flow.is_stalled and self._is_dead(name) for name, flow in self._flows.items())
 
     def _is_dead(self, flow_id: str) -> bool:
         """Return whether a link of a flow's path lets nothing pass and has no change ahead."""
@@ -209,17 +245,54 @@ class PacketNetwork(TransferModel):
         medium.roll(self._now_s)
         return medium
 
-    def _add_pipes(self, medium: Medium) -> None:
-        shared = Transmitter(is_shared=True) if medium.is_shared else None
-        limit = max(1, round((medium.queue_bytes or self._queue_bytes) / PACKET_BYTES))
-        for direction in DIRECTIONS:
-            draw = random.Random(derive_seed(self._seed, "loss", medium.name, direction)).random
-            self._pipes[medium.name, direction] = Pipe(
-                f"{medium.name} {direction}", 0.0, 0.0, limit=limit, draw=draw, transmitter=shared
-            )
-        medium.roll(self._now_s)
-        self._follow(medium)
-        self._await_change(medium)
+    # -- transfers that are alone --------------------------------------------------------------------------------------
+
+    def _make_room(self, pipes: Iterable[Pipe]) -> bool:
+        """Put the solos on ``pipes`` into the engine; return whether nobody at all is there."""
+        is_alone = self._works_ahead
+        for pipe in pipes:
+            if self._crossing[pipe]:
+                is_alone = False
+                self._disturb([name for name in self._crossing[pipe] if name in self._solos])
+            elif (last := self._trailing.pop(pipe, None)) and last.sender.board.una < last.sender.board.count:
+                is_alone = False
+                self._trailing[pipe] = last
+        return is_alone
+
+    def _disturb(self, flow_ids: Iterable[str]) -> None:
+        now_ns = max(self._engine.now_ns, to_ns(self._now_s))
+        for flow_id in flow_ids:
+            self._solos.hand_over(flow_id, now_ns)
+
+    def _quiet_until_ns(self, opening: Opening) -> int:
+        """Return until when a solo could be worked out; 0 where that is not worth while or not to be had."""
+        media = [self.links[hop.link] for hop in opening.path]
+        is_fit = self._stack.samples_resent and self._stack.probes_tail and opening.control != "bbr"
+        if not media or not opening.size_bytes or not is_fit or any(m.is_shared or not m.is_passing for m in media):
+            return 0
+        change_s = min(m.next_change_s for m in media)
+        if change_s == inf:
+            return NEVER_NS - 1
+        rate_bps = min(m.state(hop.direction).rate_bps for m, hop in zip(media, opening.path, strict=True))
+        least_s = opening.round_trips * opening.rtt_s + opening.size_bytes * 8 / rate_bps
+        change_ns = to_ns(change_s)
+        return change_ns - 1 if opening.open_ns + to_ns(least_s) < change_ns else 0
+
+    def _handed(self, flow: Connection) -> None:
+        self._flows[flow.name] = flow
+
+    def _solo_finished(self, flow_id: str, size_bytes: int, now_ns: int) -> None:
+        self._forget(flow_id)
+        self._outbox.append(FlowEvent("finished", flow_id, to_s(now_ns), float(size_bytes)))
+
+    # -- links that change ----------------------------------------------------------------------------------------------
+
+    def _use(self, medium: Medium) -> None:
+        """Follow what is planned for a link from its first use on."""
+        if medium.name not in self._followed:
+            self._followed.add(medium.name)
+            medium.roll(self._now_s)
+            self._await_change(medium)
 
     def _await_change(self, medium: Medium) -> None:
         if medium.next_change_s < inf:
@@ -230,27 +303,16 @@ class PacketNetwork(TransferModel):
         self._changed(medium)
         self._await_change(medium)
 
-    def _follow(self, medium: Medium) -> None:
-        """Give the link's pipes its present rates, less what background streams take."""
-        for direction in DIRECTIONS:
-            state, left = medium.state(direction), medium.resources[direction].capacity
-            rate_bps = state.rate_bps * left if medium.is_shared else left / GOODPUT
-            self._pipes[medium.name, direction].set_state(rate_bps, state.delay_s, state.loss, state.jitter_s)
-
     def _changed(self, medium: Medium) -> None:
-        if (medium.name, "up") not in self._pipes:
+        if medium.name not in self._followed:
             return
-        pipes = [self._pipes[medium.name, direction] for direction in DIRECTIONS]
-        was_passing = all(pipe.is_passing for pipe in pipes)
-        now_ns = max(self._engine.now_ns, to_ns(self._now_s))
-        if was_passing and not medium.is_passing:
-            for pipe in pipes:
-                pipe.cut(now_ns)
+        self._disturb([name for name in self._users[medium.name] if name in self._solos])
+        was_passing = all(pipe.is_passing for pipe in self._lanes.of(medium.name))
+        is_cut = was_passing and not medium.is_passing
+        if is_cut:
             for flow_id in self._users[medium.name]:
                 self._stall(self._flows[flow_id], medium.name)
-        self._follow(medium)
-        for group in [pipes] if medium.is_shared else [[pipe] for pipe in pipes]:
-            requeue(group, now_ns)
+        self._lanes.changed(medium, max(self._engine.now_ns, to_ns(self._now_s)), is_cut=is_cut)
 
     def _stall(self, flow: Connection, link: str) -> None:
         if not flow.is_stalled:
@@ -263,36 +325,36 @@ class PacketNetwork(TransferModel):
 
     def _finished(self, flow: Connection, now_ns: int) -> None:
         if self._flows.get(flow.name) is flow:
-            self._remove(flow.name)
+            for pipe in self._remove(flow.name):
+                self._trailing[pipe] = flow
             self._outbox.append(FlowEvent("finished", flow.name, to_s(now_ns), float(flow.sender.board.total_bytes)))
 
-    def _remove(self, flow_id: str) -> None:
+    def _remove(self, flow_id: str) -> tuple[Pipe, ...]:
         del self._flows[flow_id]
-        for hop in self._hops.pop(flow_id):
+        return self._forget(flow_id)
+
+    def _forget(self, flow_id: str) -> tuple[Pipe, ...]:
+        """Take a flow from its path; return the path's pipes, there and back."""
+        path = self._hops.pop(flow_id)
+        for hop in path:
             self._users[hop.link].pop(flow_id, None)
+        pipes = self._lanes.way(path).pipes
+        for pipe in pipes:
+            self._crossing[pipe].pop(flow_id, None)
+        return pipes
 
     @staticmethod
     def _sent_bytes(flow: Connection) -> float:
         return float(flow.sender.board.offset(flow.sender.board.nxt))
 
-    def _route(self, path: tuple[Hop, ...]) -> Route:
-        forward, back = self._ways(path)
-        return Route(stages(forward), stages(back))
-
-    def _ways(self, path: tuple[Hop, ...]) -> tuple[list[Pipe], list[Pipe]]:
-        for hop in path:
-            if (hop.link, hop.direction) not in self._pipes:
-                self._add_pipes(self.links[hop.link])
-        forward = [self._pipes[hop.link, hop.direction] for hop in path]
-        return forward, [self._pipes[hop.link, hop.direction] for hop in way_back(path)]
-
     def _feed(self, path: tuple[Hop, ...]) -> None:
-        """Note which link feeds which; where that makes packets meet anew, split the paths in use again."""
-        is_new = False
-        for way in self._ways(path):
-            for feeder, pipe in zip([None, *way], way, strict=False):
-                is_new |= feeder not in pipe.feeders
-                pipe.feeders.add(feeder)
+        """Bring a path into use; where packets then meet anew, split the paths of transfers in progress again."""
+        if path in self._known:
+            return
+        self._known.add(path)
+        is_new = self._lanes.open(path)
+        for hop in path:
+            self._use(self.links[hop.link])
         if is_new:
             for flow_id, flow in self._flows.items():
-                flow.reroute(self._route(self._hops[flow_id]))
+                flow.reroute(self._lanes.way(self._hops[flow_id]).route)

@@ -29,13 +29,14 @@ class Pipe:
         limit: Packets that may wait beside the one being sent.
         carried_bytes: Bytes that were or will be sent (also those then lost); see ``sent_bytes``.
         dropped: Packets the queue refused.
+        last_arrival_ns: When the last packet reaches, or reached, the far end.
         feeders: What hands packets to this pipe: other pipes, or None for a sender at its head.
         transmitter: What sends.
     """
 
     __slots__ = (
-        "_arrival_ns", "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_tail_ns", "_times_ns", "_waiting",
-        "carried_bytes", "delay_ns", "dropped", "feeders", "jitter_ns", "limit", "loss", "name", "transmitter",
+        "_busy_key", "_draw", "_rate_bps", "_sending_ns", "_tables_ns", "_tail_ns", "_times_ns", "_waiting", "carried_bytes",
+        "delay_ns", "dropped", "feeders", "jitter_ns", "last_arrival_ns", "limit", "loss", "name", "transmitter",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +62,7 @@ class Pipe:
         self._waiting: deque[tuple[int, int]] = deque()  # when each waiting packet will begin to be sent, and its size
         self._sending_ns = 0  # when the packet now being sent began
         self._busy_key = 0
-        self._arrival_ns = 0
+        self.last_arrival_ns = 0
         self._tail_ns = 0  # when the last accepted packet begins
         self.set_state(rate_bps, delay_s, loss)
 
@@ -69,6 +70,7 @@ class Pipe:
         """Take a new rate (0: nothing passes), delay, loss and jitter, for packets from now on; see ``requeue``."""
         self._rate_bps = rate_bps
         self._times_ns: dict[int, int] = {}
+        self._tables_ns: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.delay_ns = to_ns(delay_s)
         self.jitter_ns = to_ns(jitter_s)
         self.loss = loss
@@ -78,6 +80,16 @@ class Pipe:
         self.carried_bytes = self.sent_bytes(now_ns)
         self._waiting.clear()
         self.transmitter.free_ns = self._sending_ns = now_ns
+
+    def take_over(self, now_ns: int, busy_ns: int, free_ns: int, size_bytes: int) -> None:
+        """Go on from where packets of one size are sent one after the other from ``busy_ns`` to ``free_ns``; ``now_ns`` it is."""
+        packet_ns = self.packet_ns(size_bytes)
+        self.transmitter.free_ns = free_ns
+        self._tail_ns = self._sending_ns = free_ns - packet_ns
+        self._waiting.clear()
+        while self._sending_ns >= now_ns and self._sending_ns > busy_ns:
+            self._waiting.appendleft((self._sending_ns, size_bytes))
+            self._sending_ns -= packet_ns
 
     def sent_bytes(self, now_ns: int) -> int:
         """Return the bytes whose transmission has begun by ``now_ns``."""
@@ -91,10 +103,22 @@ class Pipe:
             self._times_ns[size_bytes] = time_ns
         return time_ns
 
+    def times_ns(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the times it takes to send packets of these sizes."""
+        times_ns = self._tables_ns.get(sizes)
+        if times_ns is None:
+            times_ns = self._tables_ns[sizes] = tuple(self.packet_ns(size) for size in sizes)
+        return times_ns
+
     @property
     def is_passing(self) -> bool:
         """True if the pipe has a rate."""
         return self._rate_bps > 0
+
+    @property
+    def constants(self) -> tuple[float, int, float]:
+        """Rate, delay and buffer."""
+        return self._rate_bps, self.delay_ns, self.limit
 
     @property
     def is_merging(self) -> bool:
@@ -141,8 +165,8 @@ class Pipe:
         arrival_ns = end_ns + self.delay_ns
         if self.jitter_ns and draw is not None:  # the sum of three uniform draws, scaled to one deviation
             noisy_ns = arrival_ns + round((2 * (draw() + draw() + draw()) - 3) * self.jitter_ns)
-            arrival_ns = max(self._arrival_ns, end_ns, noisy_ns)
-        self._arrival_ns = arrival_ns
+            arrival_ns = max(self.last_arrival_ns, end_ns, noisy_ns)
+        self.last_arrival_ns = arrival_ns
         return arrival_ns, start_ns, cause_ns, self._busy_key
 
 

@@ -79,6 +79,14 @@ class Receiver:
         elif self.delayed_until_ns == NEVER_NS:
             self.delayed_until_ns = now_ns + to_ns(self._stack.delayed_ack_s)
 
+    def take_over(
+        self, next_index: int, held: int, quick_left: int, highest_acked: int, echo_ms: int, delayed_ns: int
+    ) -> None:
+        """Go on from where all below ``next_index`` has arrived in order."""
+        self.next_index, self._held, self._quick_left = next_index, held, quick_left
+        self._highest_acked, self._echo_ms, self.delayed_until_ns = highest_acked, echo_ms, delayed_ns
+        self._arrived[:next_index] = b"\x01" * next_index
+
     @property
     def arrived(self) -> int:
         """Segments that have arrived."""

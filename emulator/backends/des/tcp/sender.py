@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from emulator.backends.des.tcp.clock import MILLISECOND_NS, NEVER_NS, to_ns, to_s
 from emulator.backends.des.tcp.control import Control
@@ -28,16 +28,17 @@ class Sender(SocketState):
 
     Attributes:
         board: The scoreboard.
+        control: The congestion control.
         timeout_at_ns: When the retransmission timer, or that of a tail-loss probe, fires; ``NEVER_NS`` if none runs.
         pace_at_ns: Before this nothing may leave, where the control paces.
         has_given_up: Too many time-outs in a row.
     """
 
     __slots__ = (
-        "_control", "_deliver_from", "_duplicates", "_is_first_partial", "_is_probe_due", "_is_retransmission_acked",
+        "_deliver_from", "_duplicates", "_is_first_partial", "_is_probe_due", "_is_retransmission_acked",
         "_probe_end", "_recover", "_recover_active", "_reduction", "_retries_left", "_rto_ns", "_sampler", "_send",
-        "_sent_ns", "_unsampled", "_wants_probe", "_was_resent", "board", "has_given_up", "pace_at_ns", "timeout_at_ns",
-        "timeouts",
+        "_sent_ns", "_unsampled", "_wants_probe", "_was_resent", "board", "control", "has_given_up",
+        "pace_at_ns", "timeout_at_ns", "timeouts",
     )  # fmt: skip
 
     def __init__(self, size_bytes: int, stack: Stack, control: Control, send: Callable[[int, int, int], None]) -> None:
@@ -48,7 +49,7 @@ class Sender(SocketState):
         self.has_given_up = False
         self.timeouts = 0
         self._send = send
-        self._control = control
+        self.control = control
         self._sampler = RateSampler(self.board.count) if control.rules_window else None
         self._recover = 0
         self._recover_active = False
@@ -71,8 +72,20 @@ class Sender(SocketState):
         """Begin to send; the handshake measured ``rtt_s``."""
         self.rtt.add(rtt_s, 0, 0)
         self._rto_ns = to_ns(self.rtt.timeout_s())
-        self._control.opened(self, to_s(now_ns))
+        self.control.opened(self, to_s(now_ns))
         self.send_pending(now_ns)
+
+    def take_over_state(self, state: SocketState, control: Control) -> None:
+        """Go on with the window, the round-trip times and the control of a solo."""
+        self.cwnd, self.ssthresh, self.rtt, self.control = state.cwnd, state.ssthresh, state.rtt, control
+
+    def take_over(self, una: int, sent_ns: Sequence[int], rto_ns: int, timer_ns: int) -> None:
+        """Go on from where segments below ``una`` were acknowledged and others sent, none lost, at the times given."""
+        self.board.una, self.board.nxt = una, len(sent_ns)
+        self.last_acked, self.highest_sent = una, len(sent_ns)
+        self._sent_ns[: len(sent_ns)] = array("q", sent_ns)
+        self._rto_ns, self.timeout_at_ns = rto_ns, timer_ns
+        self._is_probe_due = self.stack.probes_tail
 
     def take(self, now_ns: int, ack: Ack) -> None:
         """Process an ACK and send what it allows."""
@@ -98,7 +111,7 @@ class Sender(SocketState):
         if sampler:
             lost = abs(board.lost_bytes - prior_lost)
             sample = sampler.take(delivered, lost, prior_flight, self.rtt.smallest_s)
-            self._control.control(self, sample, sampler.delivered_bytes, to_s(now_ns))
+            self.control.control(self, sample, sampler.delivered_bytes, to_s(now_ns))
         self.send_pending(now_ns)
 
     def time_out(self, now_ns: int) -> None:
@@ -121,8 +134,8 @@ class Sender(SocketState):
         self._probe_end = -1
         self._rto_ns = min(2 * self._rto_ns, to_ns(self.stack.max_rto_s))
         self._unsampled.clear()
-        self.ssthresh = self._control.reduce(self)
-        self._control.timed_out(self, to_s(now_ns))
+        self.ssthresh = self.control.reduce(self)
+        self.control.timed_out(self, to_s(now_ns))
         self.phase = LOSS
         self.cwnd = self.mss
         self.pace_at_ns = 0
@@ -142,7 +155,7 @@ class Sender(SocketState):
         if board.una >= board.count:
             return
         window = min(self.cwnd, self.stack.receive_window_bytes)
-        paces = self._control.rules_window
+        paces = self.control.rules_window
         while True:
             self.flight = flight = board.in_flight()
             available = window - flight
@@ -159,7 +172,7 @@ class Sender(SocketState):
             if available < mss and board.total_bytes - index * mss > available:
                 return
             if flight == 0:
-                self._control.restarted(self, to_s(now_ns))
+                self.control.restarted(self, to_s(now_ns))
             size = self._transmit(now_ns, index)
             if paces and now_ns >= self.pace_at_ns and self._is_pacing():
                 self.pace_at_ns = now_ns + to_ns(size * 8 / self.pacing_bps)
@@ -208,7 +221,7 @@ class Sender(SocketState):
             self._take_duplicate(now_ns, delivered)
         if acknowledged == before:
             if acknowledged < self.board.nxt:
-                self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+                self.control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
             return
         segments = acknowledged - before
         if not is_duplicate:
@@ -216,8 +229,8 @@ class Sender(SocketState):
         if acknowledged < self._recover and self.phase == RECOVERY:
             self._take_partial(now_ns, delivered)
         elif acknowledged < self._recover and self.phase == LOSS:
-            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
-            self._control.grow(self, segments, to_s(now_ns))
+            self.control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            self.control.grow(self, segments, to_s(now_ns))
             self._rearm(now_ns)
         else:
             self._advance(now_ns, acknowledged, segments, held_duplicates, is_duplicate)
@@ -251,7 +264,7 @@ class Sender(SocketState):
         if self.phase == LOSS:
             return
         if self.phase == RECOVERY:
-            if not self._control.rules_window:
+            if not self.control.rules_window:
                 self._reduce_rate(delivered)
             return
         self._duplicates += 1
@@ -273,11 +286,11 @@ class Sender(SocketState):
         self._recover, self._recover_active = board.nxt, True
         if self._is_probe_due:
             self._is_probe_due, self.timeout_at_ns = False, now_ns + self._rto_ns
-        self._control.entered_recovery(self)
+        self.control.entered_recovery(self)
         self.phase = RECOVERY
         self.flight = board.in_flight()
-        self.ssthresh = self._control.reduce(self)
-        if not self._control.rules_window:
+        self.ssthresh = self.control.reduce(self)
+        if not self.control.rules_window:
             self._reduction.begin(board.offset(board.nxt) - board.una * self.mss)
             self._reduce_rate(delivered)
         self._retransmit(now_ns)
@@ -285,12 +298,12 @@ class Sender(SocketState):
     def _take_partial(self, now_ns: int, delivered: int) -> None:
         """An ACK of part of what was outstanding when recovery began."""
         board = self.board
-        if not self._control.rules_window:
+        if not self.control.rules_window:
             self._reduce_rate(delivered)
         is_full = board.una < board.count - 1 or board.last_bytes == self.mss
         if not (is_full and board.is_retransmitted(board.una)):
             self._retransmit(now_ns)
-        self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+        self.control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
         if self._is_first_partial or self.stack.rearms_each_partial_ack:
             self._rearm(now_ns)
         self._retries_left = self.stack.data_retries
@@ -300,19 +313,19 @@ class Sender(SocketState):
         """An ACK that ends recovery, or comes outside of it."""
         phase = self.phase
         if phase == OPEN:
-            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            self.control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
         elif phase == DISORDER:
             if segments >= held_duplicates:
-                self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+                self.control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
             if not is_duplicate:
                 self.phase = OPEN
         else:
             self._is_first_partial = True
             if phase == LOSS:
                 segments = acknowledged - self._recover
-            self._control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
+            self.control.acked(self, self.rtt.smoothed_s, to_s(now_ns))
             if phase == RECOVERY:
-                self._control.left_recovery(self, to_s(now_ns))
+                self.control.left_recovery(self, to_s(now_ns))
                 self._duplicates = 0
             self.phase = OPEN
         if acknowledged >= self._recover:
@@ -322,7 +335,7 @@ class Sender(SocketState):
             self.cwnd = self.ssthresh
             self.flight = self.board.in_flight()
         if self.phase == OPEN:
-            self._control.grow(self, segments, to_s(now_ns))
+            self.control.grow(self, segments, to_s(now_ns))
             self._rearm(now_ns)
 
     def _reduce_rate(self, delivered: int) -> None:
