@@ -47,5 +47,13 @@ case $requirement in
             echo "live runs are not possible yet and their tests are skipped; on Debian or Ubuntu: sudo apt install $packages" >&2
         fi
     fi
+    if ! command -v linux.uml >/dev/null; then
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null &&
+            apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends user-mode-linux >/dev/null; then
+            echo "installed for live runs in a guest kernel: user-mode-linux"
+        else
+            echo "netem is not tested in User Mode Linux; on Debian or Ubuntu: sudo apt install user-mode-linux" >&2
+        fi
+    fi
     ;;
 esac

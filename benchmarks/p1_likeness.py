@@ -119,7 +119,7 @@ def compared(models: list[ConvVae], patients: list[Patient], width: float, seed:
 
 def drawing_of(rows: dict[str, list[ConvVae]], patients: list[Patient]) -> Drawing:
     """Return the usual beat (code 0) of every node's model for one template, and for each node's own."""
-    drawing = Drawing(1080, 60 + 170 * len(rows), "Beats that the nodes' models generate", "One line per node, code 0.")
+    drawing = Drawing(1080, 30 + 220 * len(rows), "Beats that the nodes' models generate", "One line per node, code 0.")
     common = patients[0].template
     for i, (name, models) in enumerate(rows.items()):
         zero = np.zeros((1, models[0].latent), dtype=np.float32)
@@ -131,10 +131,10 @@ def drawing_of(rows: dict[str, list[ConvVae]], patients: list[Patient]) -> Drawi
             "the patients' mean real beats": [each.real.mean(axis=0) for each in patients],
         }
         for j, (title, beats) in enumerate(sets.items()):
-            x, y = 20 + 355 * j, 50 + 170 * i
+            x, y = 20 + 355 * j, 30 + 220 * i
             drawing.add(Text(x, y, title, 12, style.INK, bold=True))
             for number, beat in enumerate(beats):
-                points = [(x + 330 * at / 127, y + 90 - 22 * float(value)) for at, value in enumerate(beat)]
+                points = [(x + 330 * at / 127, y + 90 - 22 * float(beat[at])) for at in range(0, len(beat), 2)]
                 drawing.add(Line(points, style.SERIES[number % len(style.SERIES)], 0.8))
     return drawing
 

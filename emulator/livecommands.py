@@ -28,6 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--sandbox", choices=("namespaces", "uml"), help="uml: inside User Mode Linux, without privileges"
     )
+    live.add_argument(
+        "--cpu",
+        choices=("hold", "quota"),
+        help="how devices are slow: replies held back, or a share of a core (default: hold)",
+    )
     live.add_argument("--allow-invalid", action="store_true", help="exit 0 even if the run's verdict is INVALID")
 
 
@@ -39,12 +44,14 @@ def live_options(options: argparse.Namespace) -> LiveOptions | None:
     """
     given = [
         name
-        for name in ("shaper", "start_from", "run_for", "pcap", "sandbox", "allow_invalid")
+        for name in ("shaper", "start_from", "run_for", "pcap", "sandbox", "cpu", "allow_invalid")
         if getattr(options, name)
     ]
     if options.backend != "mininet":
         if given:
-            raise UsageError("--shaper, --from, --for, --pcap, --sandbox and --allow-invalid are for --backend mininet")
+            raise UsageError(
+                "--shaper, --from, --for, --pcap, --sandbox, --cpu and --allow-invalid are for --backend mininet"
+            )
         return None
     from emulator.backends.live.backend import LiveOptions
 
@@ -54,6 +61,7 @@ def live_options(options: argparse.Namespace) -> LiveOptions | None:
         options.run_for,
         options.pcap,
         options.sandbox or "namespaces",
+        options.cpu or "hold",
         options.allow_invalid,
     )
 
@@ -75,7 +83,7 @@ def doctor(arguments: list[str], say: Say) -> int:
 
 def cleanup(arguments: list[str], say: Say) -> int:
     """End what a live run has left behind."""
-    from emulator.backends.live.backend import end_recorded_process
+    from emulator.backends.live.backend import end_recorded_process, remove_recorded_groups
     from emulator.runfolder import RunFolder
 
     parser = argparse.ArgumentParser(prog="emulate cleanup", description="End what a live run has left behind.")
@@ -83,6 +91,7 @@ def cleanup(arguments: list[str], say: Say) -> int:
     folder = RunFolder(Path(parser.parse_args(arguments).run))
     folder.read_status()
     was_there = end_recorded_process(folder.path / "live")
+    remove_recorded_groups(folder.path / "live")
     say("ended the run's sandbox and all in it" if was_there else "nothing of this run is left on this machine")
     return 0
 

@@ -103,7 +103,7 @@ def kendall_tau(first: Sequence[float], second: Sequence[float], *, tie: Sequenc
     Args:
         first: Figures by one ranking.
         second: Figures by the other.
-        tie: Spread of each first figure: two that are closer than the larger of their spreads count as tied.
+        tie: Spread of each first figure: what is closer than the larger of two spreads counts as tied, in both rankings.
 
     Raises:
         ValueError: The lengths differ, or one ranking ties everything.
@@ -114,8 +114,8 @@ def kendall_tau(first: Sequence[float], second: Sequence[float], *, tie: Sequenc
     agree = pairs_first = pairs_second = 0
     for i in range(len(first)):
         for j in range(i):
-            a = _sign(first[i] - first[j], max(spread[i], spread[j]))
-            b = _sign(second[i] - second[j], 0.0)
+            within = max(spread[i], spread[j])
+            a, b = _sign(first[i] - first[j], within), _sign(second[i] - second[j], within)
             agree += a * b
             pairs_first += a != 0
             pairs_second += b != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
@@ -77,7 +78,7 @@ def table_text(table: TableSpec, figures: Figures) -> str:
 
 def _cell(column: Column, variant: str, found: Estimate) -> str:
     ours = "-" if found.mean is None else _number(found.mean * column.scale)
-    if found.mean is not None and found.low is not None and found.high is not None:
+    if found.mean is not None and math.isfinite(found.mean) and found.low is not None and found.high is not None:
         half = (found.high - found.low) / 2
         ours += f" ± {_number(half * column.scale) if half > abs(found.mean) * LEAST_SPREAD else '0'}"
     reference = column.reference.get(variant)

@@ -25,7 +25,6 @@ KERNEL = ("cubic", "reno")
         ("flower.request_cpu=1 ms", "'flower.request_cpu' cannot be changed"),
         ("flower.superexec_poll=2 min", "polls every 0.01 to 60 s, not every 120 s"),
         ("network.congestion_control=bbr", "no congestion control 'bbr' .it has cubic, reno."),
-        ("failures=[{kind: server_app_loss, round: 1}]", "'server_app_loss' is not carried out live"),
         ("failures=[{kind: hostile, nodes: site-01/gateway, attack: sign_flip}]", "is hostile"),
     ],
 )

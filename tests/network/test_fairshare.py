@@ -43,8 +43,9 @@ def test_rates_are_feasible_and_carry_the_max_min_certificate(
     rates = share(capacities, flows)
     load = {k: used(flows, rates, k) for k in capacities}
     for k, capacity in capacities.items():
-        # levels within 1e-9 of each other are frozen together, so that several flows may overshoot by that much each
-        assert load[k] <= capacity * (1 + 1e-8) + 1e-9
+        # levels within 1e-9 of each other are frozen together, so that several flows may overshoot by that much each, and
+        # weights a million times apart cost as many digits
+        assert load[k] <= capacity * (1 + 1e-7) + 1e-9
     for flow, rate in zip(flows, rates, strict=True):
         assert 0 <= rate <= flow.bound
         at_bound = rate >= flow.bound * (1 - 1e-9)

@@ -11,6 +11,7 @@ from network_helpers import finish_times, link, run_out, up
 
 from emulator.backends.des.model import FlowEvent
 from emulator.backends.des.tcp.network import PacketNetwork
+from emulator.backends.des.tcp.stack import LINUX_STACK, NS3_STACK, Stack
 from emulator.backends.des.tcp.tier import choose_for_run
 from emulator.compute.costs import resolve_device
 from emulator.plan import AppPlan, ControlName, FlowerSettings, Hop, Link, LinkState, Node, Plan, way_back
@@ -31,6 +32,7 @@ class Case:
     start_s: float
     disturbance: str
     after_s: float
+    stack: Stack
 
 
 @st.composite
@@ -44,13 +46,13 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.sampled_from([1, 1000, 2896, 5000, 20_000, 60_000, 250_000, 600_000])),
         draw(st.sampled_from([0.0, 1.0, 2.0, 5.5, 13.0])), draw(st.sampled_from(["cubic", "reno"])),
         draw(st.sampled_from([0.0, 0.7, 5.7796])), draw(st.sampled_from(["", "", "flow", "cut", "abort", "loads"])),
-        draw(st.sampled_from([0.001, 0.05, 0.3, 1.0, 2.5])),
+        draw(st.sampled_from([0.001, 0.05, 0.3, 1.0, 2.5])), draw(st.sampled_from([LINUX_STACK, LINUX_STACK, NS3_STACK])),
     )  # fmt: skip
 
 
 def play(case: Case, *, works_ahead: bool) -> tuple[list[FlowEvent], float]:
     """Return what happens, and the bytes that were sent before an abort."""
-    network = PacketNetwork(case.links, works_ahead=works_ahead, routes=[case.hops])
+    network = PacketNetwork(case.links, works_ahead=works_ahead, routes=[case.hops], stack=case.stack)
     network.start("x", case.hops, case.size_bytes, case.start_s, extra_rtts=case.round_trips, control=case.control)
     at_s, sent = case.start_s + case.after_s, 0.0
     events = network.advance(at_s)
@@ -66,7 +68,7 @@ def play(case: Case, *, works_ahead: bool) -> tuple[list[FlowEvent], float]:
     return events + run_out(network), sent
 
 
-@settings(derandomize=True, max_examples=120, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(cases())
 def test_worked_ahead_is_what_the_engine_gives(case: Case) -> None:
     """To the nanosecond: nothing here is left to chance, and a disturbance finds everything as it would be."""

@@ -9,26 +9,30 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from emulator.backends.live import demands, doctor
+from emulator.backends.live import cgroups, demands, doctor
 from emulator.backends.live.collect import Collector
 from emulator.backends.live.commands import environment
 from emulator.backends.live.fidelity import Fidelity, judge
+from emulator.backends.live.hooks.serverapp import LOST
 from emulator.backends.live.job import LiveJob
 from emulator.backends.live.journal import read_journals, read_rows
 from emulator.backends.live.linux import die_with_parent
+from emulator.backends.live.network import describe_network
 from emulator.backends.live.sandbox import sandbox_command
 from emulator.backends.live.shaping import refused
-from emulator.errors import BackendUnavailable, RunFailed
+from emulator.errors import BackendUnavailable, RunFailed, ServerAppLost
 from emulator.events import EventLog
 from emulator.plan import Plan
 
 Status = Literal["finished", "interrupted", "failed"]
 LOOK_S: Final = 0.2
-IN_UML: Final[dict[str, float]] = {"start_limit_s": 900.0, "lease_s": 300.0}
+GROUPS: Final = "groups.json"
+UML_START_LIMIT_S: Final = 900.0
+UML_LEASE_S: Final = 300.0
 """A Python start that takes three seconds here takes half a minute where several share a User Mode Linux guest's one core."""
 
 
@@ -42,6 +46,8 @@ class LiveOptions:
         for_s: How long it may last; None for as long as the ServerApp.
         with_captures: Keep a packet capture for every link.
         sandbox: ``namespaces`` of this kernel, or ``uml``: a User Mode Linux kernel of the run's own.
+        cpu: How a device's slowness comes about: ``hold`` keeps a reply until the device would have it, ``quota`` gives the
+            ClientApp a share of a core.
         allow_invalid: Accept a run whose verdict is INVALID.
     """
 
@@ -50,6 +56,7 @@ class LiveOptions:
     for_s: float | None = None
     with_captures: bool = False
     sandbox: str = "namespaces"
+    cpu: str = "hold"
     allow_invalid: bool = False
 
 
@@ -101,13 +108,15 @@ class LiveBackend:
             BackendUnavailable: The machine cannot, or the network or Flower did not come up.
             RunFailed: The ServerApp failed, or the SuperLink ended.
         """
-        job = self._make_job(plan)
+        job = self._with_groups(self._make_job(plan), plan)
         log.append(0.0, "run_started", value=plan.seed, note=plan.scenario)
         is_interrupted = False
         try:
             self._carry_out(plan, job.write(demands.with_queues(plan)))
         except KeyboardInterrupt:
             is_interrupted = True
+        finally:
+            remove_recorded_groups(self._job_folder)
         rows = read_journals(job.journals)
         failure = next((row for row in rows if row["what"] == "failed"), None)
         outcome = next((row for row in rows if row["what"] == "serverapp_ended"), None)
@@ -118,6 +127,11 @@ class LiveBackend:
         if failure is not None:
             kind = BackendUnavailable if failure["exit_code"] == BackendUnavailable.exit_code else RunFailed
             raise kind(failure["why"])
+        if outcome is not None and outcome["outcome"].startswith(LOST):
+            raise ServerAppLost(
+                f"the ServerApp was {outcome['outcome']}: Flower ends the run. An app that keeps checkpoints goes on in a new "
+                "run without this failure"
+            )
         if status == "failed" and outcome is not None:
             raise RunFailed(
                 f"the ServerApp ended with {outcome['outcome']}; its output is in {self._job_folder / 'logs'}"
@@ -141,10 +155,39 @@ class LiveBackend:
             raise BackendUnavailable(
                 "this kernel has no netem or brctl is missing; use --shaper userspace, or a kernel that has it"
             )
-        return LiveJob(
+        job = LiveJob(
             str(self._job_folder), shaper, demands.congestion_control(plan), for_s=self._options.for_s,
-            with_captures=self._options.with_captures, **(IN_UML if in_uml else {}),
+            with_captures=self._options.with_captures,
         )  # fmt: skip
+        return replace(job, start_limit_s=UML_START_LIMIT_S, lease_s=UML_LEASE_S) if in_uml else job
+
+    def _with_groups(self, job: LiveJob, plan: Plan) -> LiveJob:
+        """Return the job with control groups for its ClientApps, made here where this machine allows it.
+
+        Raises:
+            BackendUnavailable: A CPU quota is asked for, and there can be none.
+        """
+        by_quota = self._options.cpu == "quota"
+        where = {} if self._options.sandbox == "uml" else cgroups.places()
+        if by_quota and "cpu" not in where:
+            raise BackendUnavailable(
+                "a CPU quota needs control groups that this process may make, and no User Mode Linux guest; run as root "
+                "on a machine with writable /sys/fs/cgroup, or use --cpu hold"
+            )
+        hosts = {host.node: host.name for host in describe_network(plan).hosts}
+        limits = {
+            hosts[node.name]: cgroups.Limits(
+                1 / (device.cpu_time_factor or 1.0) if by_quota else None, device.memory_bytes
+            )
+            for node in plan.clients
+            if (device := node.device) is not None
+        }
+        name = f"emulate-{os.getpid()}-{time.time_ns()}"
+        groups = cgroups.make_groups(name, limits, where)
+        self._job_folder.mkdir(parents=True, exist_ok=True)
+        folders = sorted({folder for each in groups.values() for folder in each})
+        (self._job_folder / GROUPS).write_text(json.dumps({"name": name, "folders": folders}))
+        return replace(job, groups=groups, holds=not by_quota)
 
     # -- the sandbox --------------------------------------------------------------------------------------------
 
@@ -218,6 +261,13 @@ _STAGES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
 }
 
 
+def remove_recorded_groups(folder: Path) -> None:
+    """Remove the control groups that a run wrote down, and no others."""
+    path = folder / GROUPS
+    if path.exists():
+        cgroups.remove_groups(**json.loads(path.read_text()))
+
+
 def record_process(folder: Path, process: int) -> None:
     """Write down which process holds the run's sandbox, and when it began (a number may be used again)."""
     (folder / "sandbox.json").write_text(json.dumps({"process": process, "began": _began(process)}))
@@ -244,4 +294,4 @@ def _began(process: int) -> int | None:
         return None
 
 
-__all__ = ["LiveBackend", "LiveCost", "LiveOptions", "end_recorded_process"]
+__all__ = ["LiveBackend", "LiveCost", "LiveOptions", "end_recorded_process", "remove_recorded_groups"]

@@ -53,8 +53,6 @@ def _faults(plan: Plan) -> Iterator[str]:
             "the plan restarts the SuperLink, which ends a real ServerApp for good (Flower cannot resume it); "
             "leave that failure out, or use --backend des"
         )
-    if any(fault.phase == "serve" for fault in plan.placed):
-        yield f"'server_app_loss' is not carried out live; {ELSEWHERE}"
     if plan.hostile:
         yield f"{plan.hostile[0].node!r} is hostile, which the live backend does not play; {ELSEWHERE}"
 

@@ -11,10 +11,12 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from emulator.backends.live import commands
+from emulator.backends.live.cgroups import bind_groups
 from emulator.backends.live.credentials import NodeKey, ServerFiles, make_node_key, make_server_files
 from emulator.backends.live.faults import Action, node_actions, off_at_start
 from emulator.backends.live.hooks.job import left_mark, write_node_job
@@ -22,6 +24,7 @@ from emulator.backends.live.hooks.superlink import LEASE_VARIABLE
 from emulator.backends.live.hooks.supernode import CRASHED_ON_PURPOSE
 from emulator.backends.live.job import LiveJob, read_job
 from emulator.backends.live.journal import Journal, read_rows
+from emulator.backends.live.memory import MemoryWatch
 from emulator.backends.live.mininet_network import build_network
 from emulator.backends.live.network import describe_network
 from emulator.backends.live.probes import Probes
@@ -58,6 +61,9 @@ class Director:
             BackendUnavailable: Something did not come up; one sentence says what.
         """
         began_s = time.monotonic()
+        # before the hosts are made: they get a copy of what is mounted now
+        self._job = replace(self._job, groups=bind_groups(self._job.groups, self._job.path / "groups"))
+        self._memory = MemoryWatch(self._job, self._host, self._journal)
         built = build_network(self._network, self._job.shaper, self._job.congestion_control)
         home, watched = self._job.path / "flwr", self._job.path / "bin"
         commands.write_watched_commands(watched)
@@ -85,7 +91,7 @@ class Director:
     def _start_superlink(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
         (home / "config.toml").write_text(commands.connection_config(self._server.address, self._files))
-        write_node_job(self._job.path, self._plan, self._plan.server, self._server.name)
+        write_node_job(self._job, self._plan, self._plan.server, self._server.name)
         database = self._job.path / "superlink.db"
         command = commands.superlink(self._server.address, self._files, database)
         self._hosts.start("superlink", self._server.name, [*commands.watched(command[0]), *command[1:]])
@@ -107,7 +113,7 @@ class Director:
     def _start_supernodes(self) -> None:
         for node in self._plan.clients:
             host = self._host[node.name]
-            write_node_job(self._job.path, self._plan, node, host)
+            write_node_job(self._job, self._plan, node, host)
             self._keys[node.name] = make_node_key(self._job.path / "keys", host)
         status = self._hosts.complete(
             "register", self._server.name, commands.register(list(self._keys.values())), self._job.start_limit_s
@@ -180,6 +186,7 @@ class Director:
             agenda.sort(key=lambda action: action.at_s)
             if now_s >= looked_s + 0.2:
                 looked_s = now_s
+                self._memory.look()
                 if self._serverapp_row("serverapp_ended") is not None:
                     return
                 if not self._hosts.is_running("superlink"):

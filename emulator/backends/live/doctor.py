@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from emulator.backends.live.cgroups import CONTROLLERS, places
 from emulator.backends.live.commands import NEEDED
 from emulator.backends.live.shaping import Shaper
 
@@ -56,6 +57,7 @@ def examine(folder: Path) -> list[Check]:
         checks.append(_namespaces())
         checks.append(_tun())
         checks.append(_netem())
+    checks.append(_groups())
     checks += [_command("brctl", is_needed=False), _command("linux.uml", is_needed=False), _disk(folder)]
     return checks
 
@@ -131,6 +133,14 @@ def _netem() -> Check:
     advice = "modprobe sch_netem, a kernel that has it, or --shaper userspace"
     is_there = _works(["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"])
     return Check("netem in the kernel (--shaper netem)", is_there, False, advice)
+
+
+def _groups() -> Check:
+    advice = (
+        "run as root where /sys/fs/cgroup is writable; without, memory limits are those of virtual time and --cpu quota "
+        "is refused"
+    )
+    return Check("control groups (memory limits, --cpu quota)", set(places()) == set(CONTROLLERS), False, advice)
 
 
 def _disk(folder: Path) -> Check:

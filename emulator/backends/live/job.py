@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ class LiveJob:
         congestion_control: TCP's, for every connection of the run.
         for_s: The slice's length: the run ends then, whether the ServerApp has or not; None for no limit.
         with_captures: Keep a packet capture for every link.
+        groups: Folders of the control groups that a host's ClientApps join.
+        holds: Replies are held until the device would have them; else the control groups' CPU quota slows the work down.
         start_limit_s: How long anything may take to come up.
         lease_s: How long Flower waits for the first word of a process it has started; None for its own 30 s.
     """
@@ -33,6 +36,8 @@ class LiveJob:
     congestion_control: str = "cubic"
     for_s: float | None = None
     with_captures: bool = False
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: bool = True
     start_limit_s: float = START_LIMIT_S
     lease_s: float | None = None
 

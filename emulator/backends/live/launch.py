@@ -35,6 +35,10 @@ def main() -> None:
         lengthen_lease()
         flower_superlink()
     elif command == "flwr-clientapp":
+        from emulator.backends.live.cgroups import join
+        from emulator.backends.live.hooks.job import node_job
+
+        join(node_job().groups)  # before anything large is loaded: a start costs a device CPU time and memory too
         from flwr.supernode.cli import flwr_clientapp
 
         from emulator.backends.live.hooks.clientapp import watch_clientapp

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from emulator.backends.live.cgroups import own_folder, throttled
 from emulator.backends.live.journal import Journal
 from emulator.backends.live.lateness import Lateness
 from emulator.backends.live.linux import make_timer, run_in_front, set_timer
@@ -28,6 +29,7 @@ class Probes:
 
     def __enter__(self) -> Probes:
         self._before, self._own_before_s, self._entered_s = machine_cpu(), own_cpu_s(), time.monotonic()
+        self._throttled = self._count_throttled()
         return self
 
     def __exit__(
@@ -39,8 +41,15 @@ class Probes:
         after, own_s = machine_cpu(), own_cpu_s() - self._own_before_s
         self._journal.write(
             "machine", seconds=time.monotonic() - self._entered_s, cores=os.cpu_count(), own_cpu_s=own_s,
+            throttled=self._count_throttled() - self._throttled,
             **{f"{name}_s": after[name] - self._before[name] for name in after},
         )  # fmt: skip
+
+    @staticmethod
+    def _count_throttled() -> int:
+        """Return how often the group of the run's network processes (its ClientApps have their own) was out of quota."""
+        folder = own_folder()
+        return 0 if folder is None else throttled(folder)
 
 
 def machine_cpu() -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from emulator.backends.des.links import Links
@@ -30,10 +30,10 @@ class Way(NamedTuple):
 class Lanes:
     """All pipes in use, by link, direction and branch.
 
-    On a wide link the packets of different branches never wait for one another, so that each branch (the neighbouring link on
-    the leaf's side) gets a lane of the link's full rate. What is left out: some microseconds of waiting, and initial windows of
-    many branches that meet in the same moment. Where a background stream leaves less than is wide, the lanes divide what is
-    left by the rates of their branches.
+    On a wide link the packets of different branches never wait for one another, so that each branch (the nearest link on the
+    leaf's side that is not wide) gets a lane of the link's full rate. What is left out: some microseconds of waiting, and
+    initial windows of many branches that meet in the same moment. Where a background stream leaves less than is wide, the
+    lanes divide what is left by the rates of their branches.
 
     Args:
         links: All links.
@@ -76,7 +76,7 @@ class Lanes:
         return bool(met)
 
     def _along(self, path: Sequence[Hop]) -> tuple[Pipe, ...]:
-        return tuple(self._lane(hop, branch) for hop, branch in _with_branches(path))
+        return tuple(self._lane(hop, branch) for hop, branch in _with_branches(path, self._wide))
 
     def pipe(self, link: str, direction: Direction) -> Pipe:
         """Return one direction of a link in use that is not wide."""
@@ -145,24 +145,37 @@ class Lanes:
 
 
 def wide_links(links: Links, routes: Iterable[Sequence[Hop]]) -> dict[str, dict[Direction, float]]:
-    """Return the wide links, and what their branches can bring to each of their directions (bit/s)."""
-    branches: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for route in routes:
-        for hop, branch in _with_branches(route):
-            branches[hop.link][branch] = None
+    """Return the wide links, and what their branches can bring to each of their directions (bit/s).
+
+    Behind a wide link its branches stay apart, so that what it leads to is looked at anew until nothing is found any more.
+    """
+    routes = [tuple(route) for route in routes]
     wide: dict[str, dict[Direction, float]] = {}
-    for link, names in branches.items():
-        medium = links[link]
-        if medium.is_shared or "" in names or len(names) < 2:
-            continue
-        inflow_bps = {d: sum(links[name].most_bps(d) for name in names) for d in DIRECTIONS}
-        if all(medium.least_bps(d) >= WIDE * inflow_bps[d] for d in DIRECTIONS):
-            wide[link] = inflow_bps
-    return wide
+    while True:
+        branches: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for route in routes:
+            for hop, branch in _with_branches(route, wide):
+                if hop.link not in wide:
+                    branches[hop.link][branch] = None
+        fresh = {}
+        for link, names in branches.items():
+            if links[link].is_shared or "" in names:
+                continue
+            inflow_bps = {d: sum(links[name].most_bps(d) for name in names) for d in DIRECTIONS}
+            if all(links[link].least_bps(d) >= WIDE * inflow_bps[d] for d in DIRECTIONS):
+                fresh[link] = inflow_bps
+        if not fresh:
+            return wide
+        wide |= fresh
 
 
-def _with_branches(path: Sequence[Hop]) -> list[tuple[Hop, str]]:
-    """Return each hop with the neighbouring link on the leaf's side, empty where there is none."""
-    names = [hop.link for hop in path]
-    before, after = ["", *names], [*names[1:], ""]
-    return [(hop, before[k] if hop.direction == "up" else after[k]) for k, hop in enumerate(path)]
+def _with_branches(path: Sequence[Hop], wide: Container[str]) -> list[tuple[Hop, str]]:
+    """Return each hop with the nearest link on the leaf's side that is not wide, empty where there is none."""
+    pairs: list[tuple[Hop, str]] = []
+    is_up = not path or path[0].direction == "up"
+    branch = ""
+    for hop in path if is_up else reversed(path):
+        pairs.append((hop, branch))
+        if hop.link not in wide:
+            branch = hop.link
+    return pairs if is_up else pairs[::-1]

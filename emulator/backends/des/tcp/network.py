@@ -267,8 +267,12 @@ class PacketNetwork(TransferModel):
     def _quiet_until_ns(self, opening: Opening) -> int:
         """Return until when a solo could be worked out; 0 where that is not worth while or not to be had."""
         media = [self.links[hop.link] for hop in opening.path]
-        is_fit = self._stack.samples_resent and self._stack.probes_tail and opening.control != "bbr"
-        if not media or not opening.size_bytes or not is_fit or any(m.is_shared or not m.is_passing for m in media):
+        if (
+            not media
+            or not opening.size_bytes
+            or opening.control == "bbr"
+            or any(m.is_shared or not m.is_passing for m in media)
+        ):
             return 0
         change_s = min(m.next_change_s for m in media)
         if change_s == inf:

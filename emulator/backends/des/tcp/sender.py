@@ -86,6 +86,8 @@ class Sender(SocketState):
         self._sent_ns[: len(sent_ns)] = array("q", sent_ns)
         self._rto_ns, self.timeout_at_ns = rto_ns, timer_ns
         self._is_probe_due = self.stack.probes_tail
+        if not self.stack.samples_resent:
+            self._unsampled.extend(range(una, len(sent_ns)))
 
     def take(self, now_ns: int, ack: Ack) -> None:
         """Process an ACK and send what it allows."""

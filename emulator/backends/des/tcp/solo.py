@@ -325,14 +325,20 @@ class Solo:
                 self._strays.append(Stray(*self._stray, len(sent) - 1))
             else:
                 self._arrivals.append(arrival_ns)
-        out = len(sent) - self._una
-        if out:
+        self._set_timer(now_ns)
+
+    def _set_timer(self, now_ns: int) -> None:
+        """Set the timer of a tail-loss probe or, where the stack has none, of the time-out (see ``Sender``)."""
+        out = len(self._sent) - self._una
+        if not out:
+            self._timer_ns = NEVER_NS
+        elif not self._stack.probes_tail:
+            self._timer_ns = now_ns + self._rto_ns
+        else:
             one_out_ns = to_ns(self._stack.min_rto_s) if out == 1 else 2 * MILLISECOND_NS
             pause_ns = 2 * to_ns(self.state.rtt.smoothed_s) + one_out_ns
-            left_ns = sent[self._una] + self._rto_ns - now_ns
+            left_ns = self._sent[self._una] + self._rto_ns - now_ns
             self._timer_ns = now_ns + (min(pause_ns, left_ns) if left_ns > 0 else pause_ns)
-        else:
-            self._timer_ns = NEVER_NS
 
     # -- what comes after -----------------------------------------------------------------------------------------------
 

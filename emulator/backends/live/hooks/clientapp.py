@@ -55,7 +55,7 @@ class _Call:
     def __init__(self, job: NodeJob, journal: Journal, started_s: float) -> None:
         assert job.device is not None  # the planner gives every client a device
         self._job, self._journal, self._device = job, journal, job.device
-        self._start_s = seconds(job.device, {"process_starts": 1.0})
+        self._start_s = seconds(job.device, {"process_starts": 1.0}) if job.holds else 0.0
         self._started_s = started_s
         self.asks_from_s = started_s + START_BEFORE_MESSAGE * self._start_s
         self._name, self._kind, self._begun_s = Name("", 0), "", started_s
@@ -101,6 +101,8 @@ class _Call:
                 _sleep_until(half_s)
                 self._end(fault.action)
         late_s = time.monotonic() - due_s
+        if not self._job.holds:
+            return
         _sleep_until(due_s)
         self._note("held", late_s=max(0.0, late_s), seconds=due_s - self._begun_s)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from emulator.backends.live.job import LiveJob
 from emulator.backends.live.journal import Journal
 from emulator.plan import Device, FlowerSettings, Node, PlacedFault, Plan, RateCurve
 
@@ -27,6 +28,8 @@ class NodeJob:
         placed: The plan's faults placed at this node.
         flower: Pauses of Flower's processes.
         app_path: Folder of the app.
+        groups: Control groups that the node's ClientApps join.
+        holds: Replies are held until the device would have them.
     """
 
     node: str
@@ -36,14 +39,19 @@ class NodeJob:
     placed: tuple[PlacedFault, ...]
     flower: FlowerSettings
     app_path: str
+    groups: tuple[str, ...]
+    holds: bool
 
 
-def write_node_job(folder: Path, plan: Plan, node: Node, host: str) -> None:
+def write_node_job(job: LiveJob, plan: Plan, node: Node, host: str) -> None:
     """Leave a node's job where its processes find it (plain JSON: a ClientApp starts once for every message)."""
     placed = tuple(fault for fault in plan.placed if fault.node == node.name)
-    job = NodeJob(node.name, host, plan.seed, node.device, placed, plan.flower, plan.app.path)
-    (folder / "nodes").mkdir(parents=True, exist_ok=True)
-    (folder / "nodes" / f"{host}.json").write_text(json.dumps(asdict(job)))
+    own = NodeJob(
+        node.name, host, plan.seed, node.device, placed, plan.flower, plan.app.path, tuple(job.groups.get(host, ())),
+        job.holds,
+    )  # fmt: skip
+    (job.path / "nodes").mkdir(parents=True, exist_ok=True)
+    (job.path / "nodes" / f"{host}.json").write_text(json.dumps(asdict(own)))
 
 
 def run_folder() -> Path:

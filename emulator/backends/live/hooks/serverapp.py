@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from emulator.backends.live.hooks.job import Name, node_job, open_journal, remember_name, run_folder
+from emulator.backends.live.hooks.job import Name, NodeJob, node_job, open_journal, remember_name, run_folder
 from emulator.backends.live.hooks.pacing import PacedTime
 from emulator.backends.live.hooks.serverwork import ServerWork
 from emulator.backends.live.journal import Journal, read_rows
 from emulator.backends.live.rounds import RoundKeeper
 from emulator.rng import derive_seed
+
+LOST: Final = "lost"
+"""How the outcome of a ServerApp begins that was ended by a placed fault."""
 
 
 def watch_serverapp() -> None:
@@ -44,6 +49,7 @@ def watch_serverapp() -> None:
             return watch.push(lambda batch: push(self, batch), given)
 
     def pull_messages(self: Any, message_ids: Iterable[str]) -> Any:
+        _end_where_placed(job, rounds.number, journal)
         with work.paused():
             return watch.pull(list(pull(self, message_ids)))
 
@@ -77,6 +83,13 @@ def watch_serverapp() -> None:
     HttpGrid.pull_messages = pull_messages  # type: ignore[method-assign]
     HttpGrid.send_and_receive = send_and_receive  # type: ignore[method-assign]
     flower.run_ = watched_run
+
+
+def _end_where_placed(job: NodeJob, round_number: int, journal: Journal) -> None:
+    """End this process for good, as a crash would, where the plan places its loss in a round: all messages are out now."""
+    if any(fault.phase == "serve" and fault.round <= round_number for fault in job.placed):
+        journal.write("serverapp_ended", outcome=f"{LOST} in round {round_number} (server_app_loss)")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _GridWatch:
