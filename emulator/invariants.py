@@ -18,7 +18,7 @@ PACKET_BYTES: Final = 1500
 MAX_VIOLATIONS: Final = 100
 """The list ends here, so that a broken run does not fill the memory."""
 NON_NEGATIVE_UNITS: Final = frozenset({"s", "J", "Wh", "kWh", "W", "USD", "usd", "byte", "bytes", "epsilon"})
-AMOUNT_KINDS: Final = ("privacy_spent", "link_load", "compute_finished", "protection_done")
+AMOUNT_KINDS: Final = ("privacy_spent", "link_load", "compute_finished", "work_part")
 
 Violations = Iterator[str]
 

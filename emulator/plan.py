@@ -152,10 +152,9 @@ class Stream:
 
 @dataclass(frozen=True)
 class Node:
-    """A place in the network.
+    """A place in the network of its own ``name``; a client with a ``role`` holds no data.
 
     Attributes:
-        name: Unique.
         kind: ``server`` (exactly one), ``client`` (runs a SuperNode), ``sensor`` or ``router``.
         site: Clinic or site the node stands in; power cuts hit a whole site. Empty for none.
         device: Hardware; None for routers that are not modelled as devices.
@@ -169,6 +168,7 @@ class Node:
     device: Device | None = None
     partition_id: int | None = None
     streams: tuple[Stream, ...] = ()
+    role: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -381,7 +381,7 @@ class Plan:
     @cached_property
     def clients(self) -> tuple[Node, ...]:
         """Client nodes in order of ``partition_id``."""
-        found = [node for node in self.nodes if node.kind == "client"]
+        found = (node for node in self.nodes if node.kind == "client")
         return tuple(sorted(found, key=lambda node: (node.partition_id or 0, node.name)))
 
     def to_dict(self) -> dict[str, Any]:

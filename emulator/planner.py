@@ -309,7 +309,7 @@ def _node(item: TopologyNode, uplinks: Mapping[str, Link]) -> Node:
         uplink = uplinks[item.name]
         peer = uplink.root if uplink.leaf == item.name else uplink.leaf
         streams = (Stream(peer, uplink.name, item.stream_bps),)
-    return Node(item.name, item.kind, item.site, partition_id=item.partition_id, streams=streams)
+    return Node(item.name, item.kind, item.site, partition_id=item.partition_id, streams=streams, role=item.role)
 
 
 def _check_clients(

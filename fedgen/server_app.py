@@ -2,10 +2,12 @@
 """The coordinator's side: choose the data, run the rounds, test the model after each."""
 
 from dataclasses import asdict, replace
+from logging import INFO
 from pathlib import Path
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, MetricRecord
+from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
 
@@ -16,6 +18,7 @@ from fedgen.config import AppConfig, parse_config
 from fedgen.data.sources import choose_source
 from fedgen.data.windows import PreparedPatient
 from fedgen.errors import ConfigError
+from fedgen.ledger.entries import arrays_digest
 from fedgen.privacy.kinds import parse_kind
 from fedgen.privacy.server import private_strategy
 from fedgen.strategies import TolerantFedAvg
@@ -161,4 +164,5 @@ def main(grid: Grid, context: Context) -> None:
         train_config=ConfigRecord({SOURCE_USED: used}),
         evaluate_fn=evaluate,
     )
-    context.state[GLOBAL_MODEL] = result.arrays if len(result.arrays) else initial
+    context.state[GLOBAL_MODEL] = model = result.arrays if len(result.arrays) else initial
+    log(INFO, "model at the end: SHA-256 %s", arrays_digest(model))

@@ -23,6 +23,8 @@ def rural_district(
     body_link: str = "ble_4_2_dle_1m",
     core: str = "cloud_port",
     server: str = "cloud_x86_8vcpu",
+    key_authority: str = "",
+    authority_backhaul: str = "ftth",
 ) -> nx.Graph:
     """Return the district.
 
@@ -43,6 +45,9 @@ def rural_district(
         body_link: Link profile between patch and gateway.
         core: Link profile between ``internet`` and the server.
         server: Device profile of the server.
+        key_authority: Device profile of ``authority/gateway``, a client of its own without data that deals keys
+            (``role: key-authority``); empty for none.
+        authority_backhaul: Link profile of its backhaul.
 
     Raises:
         ValueError: ``sites`` below 1, a clinic with an unknown field, or two clinics of one name.
@@ -62,6 +67,23 @@ def rural_district(
             graph.add_edge(
                 node, f"{name}/gateway", name=f"{name}/ble-{number}", profile=body_link, leaf=node, key="body_link"
             )
+    if key_authority:
+        graph.add_node(
+            "authority/gateway",
+            kind="client",
+            profile=key_authority,
+            site="authority",
+            role="key-authority",
+            key="key_authority",
+        )
+        graph.add_edge(
+            "authority/gateway",
+            "internet",
+            name="authority/backhaul",
+            profile=authority_backhaul,
+            leaf="authority/gateway",
+            key="authority_backhaul",
+        )
     return graph
 
 

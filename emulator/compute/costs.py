@@ -60,6 +60,8 @@ PROTECTION_UNITS: Final = frozenset(
     }
 )
 """Units of work that protect updates rather than make them."""
+MECHANISM_UNITS: Final = ("dp_train_macs", *sorted(PROTECTION_UNITS))
+"""Units that only privacy mechanisms report; the log tells their seconds apart."""
 REFERENCE: Final = "cloud_x86_8vcpu"
 _TIME_FACTOR: Final = "he_time_factor_vs_m1pro"
 _STEP: Final = "train_step"
@@ -208,6 +210,11 @@ def seconds(device: Device, work: Mapping[str, float]) -> float:
             raise ValueError(f"work unit {unit!r}: got {amount}; an amount of work is finite and not negative")
         total += amount * _price_s(device, unit, work)
     return total
+
+
+def mechanism_seconds(device: Device, work: Mapping[str, float]) -> dict[str, float]:
+    """Return the seconds of each unit of ``MECHANISM_UNITS`` in ``work``, as ``seconds`` charges them."""
+    return {unit: work[unit] * _price_s(device, unit, work) for unit in MECHANISM_UNITS if work.get(unit, 0.0) > 0}
 
 
 def _price_s(device: Device, unit: str, work: Mapping[str, float]) -> float:

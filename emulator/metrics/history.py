@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from emulator.compute.costs import PROTECTION_UNITS
 from emulator.events import KINDS, Event
 from emulator.metrics.spans import Span
 from emulator.plan import Plan
@@ -122,7 +123,7 @@ class History:
     """The log as things.
 
     ``rates`` holds each link direction's ``link_changed`` rows as (t_s, rate in bit/s, cause); ``transfer_model`` is empty
-    where nothing was sent.
+    where nothing was sent. ``work`` holds seconds by work unit of a privacy mechanism and node.
     """
 
     end_s: float = 0.0
@@ -138,6 +139,7 @@ class History:
     metrics: list[Event] = field(default_factory=list)
     privacy: list[Event] = field(default_factory=list)
     ledger: list[Event] = field(default_factory=list)
+    work: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     notices: list[str] = field(default_factory=list)
     transfer_model: str = ""
 
@@ -297,9 +299,11 @@ class HistoryReader:
         job.ended_s, job.outcome = event.t_s, outcome
         job.reason = event.note if outcome == "lost" else ""
 
-    def _on_protection_done(self, event: Event) -> None:
-        for job in self._jobs.get((event.node, event.msg), [])[:1]:
-            job.protection_s += event.value or 0.0
+    def _on_work_part(self, event: Event) -> None:
+        self.history.work[event.note, event.node] += event.value or 0.0
+        if event.note in PROTECTION_UNITS:
+            for job in self._jobs.get((event.node, event.msg), [])[:1]:
+                job.protection_s += event.value or 0.0
 
     def _on_compute_finished(self, event: Event) -> None:
         self._end_job(event, "finished")

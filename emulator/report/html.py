@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.metrics.history import History, Log, read_history
 from emulator.metrics.panel import cost_text, format_energy
 from emulator.plan import Plan
-from emulator.report import resources, sections, settings, style
+from emulator.report import privacy, resources, sections, settings, style
 from emulator.report.markup import text
 from emulator.units import format_bytes, format_duration
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAV = (
     ("timeline", "Time-line"), ("breakdown", "Round time"), ("participation", "Participation"), ("quality", "Quality"),
+    ("privacy", "Privacy"),
     ("links", "Links"), ("network", "Network"), ("energy", "Energy and cost"), ("assumptions", "Assumptions"),
     ("settings", "Settings"),
 )  # fmt: skip
@@ -68,9 +69,10 @@ def render_report(
     tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any], plan: Plan, history: History, *, question: str = ""
 ) -> str:
     """Return the page."""
+    costs_of_privacy = privacy.privacy_section(tables, summary, plan, history)
     body = [
         _head(summary, plan, question),
-        _nav(),
+        _nav(has_privacy=bool(costs_of_privacy)),
         '<main class="wrap">\n',
         _notices(summary),
         _cards(summary),
@@ -78,6 +80,7 @@ def render_report(
         sections.breakdown_section(tables),
         sections.participation_section(tables),
         sections.quality_section(tables, plan),
+        costs_of_privacy,
         resources.links_section(tables, plan),
         resources.network_section(tables, plan),
         resources.energy_section(tables),
@@ -114,8 +117,9 @@ def _head(summary: Mapping[str, Any], plan: Plan, question: str) -> str:
     )
 
 
-def _nav() -> str:
-    links = "".join(f'<a href="#{ident}">{text(name)}</a>' for ident, name in _NAV)
+def _nav(*, has_privacy: bool) -> str:
+    shown = [(ident, name) for ident, name in _NAV if ident != "privacy" or has_privacy]
+    links = "".join(f'<a href="#{ident}">{text(name)}</a>' for ident, name in shown)
     return f'<nav aria-label="Sections"><div class="wrap">{links}</div></nav>\n'
 
 

@@ -18,7 +18,7 @@ Kind = Literal["server", "client", "sensor", "router"]
 
 @dataclass(frozen=True)
 class TopologyNode:
-    """A node; ``key`` is the parameter of the topology it came from, ``stream_bps`` what a sensor sends."""
+    """A node; ``key`` is the parameter of the topology it came from, ``stream_bps`` what a sensor sends, ``role`` a client's."""
 
     name: str
     kind: Kind
@@ -27,6 +27,7 @@ class TopologyNode:
     stream_bps: float | None = None
     partition_id: int | None = None
     key: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 def build(graph: nx.Graph) -> Topology:
     """Return the topology of ``graph``.
 
-    ``partition_id`` counts the clients in natural order of name. The root end of a link is the one fewer hops from the
-    server (by name among equals), unless the edge names its ``leaf``.
+    ``partition_id`` counts the clients in natural order of name, those with a ``role`` (and no data) last. The root end of a
+    link is the one fewer hops from the server (by name among equals), unless the edge names its ``leaf``.
 
     Raises:
         ParameterError: Everything ``graph_faults`` finds, and stream rates that cannot be read.
@@ -67,7 +68,8 @@ def build(graph: nx.Graph) -> Topology:
     faults = graph_faults(graph)
     if faults:
         raise ParameterError(faults)
-    clients = sorted((node for node, data in graph.nodes(data=True) if data["kind"] == "client"), key=natural_key)
+    roles = {node: str(data.get("role", "")) for node, data in graph.nodes(data=True) if data["kind"] == "client"}
+    clients = sorted(roles, key=lambda node: (bool(roles[node]), natural_key(node)))
     partition = {node: index for index, node in enumerate(clients)}
     nodes = []
     for name, data in sorted(graph.nodes(data=True)):
@@ -94,6 +96,7 @@ def _node(name: str, data: dict[str, Any], partition_id: int | None) -> Topology
         stream_bps=stream,
         partition_id=partition_id,
         key=data.get("key", ""),
+        role=data.get("role", ""),
     )
 
 

@@ -10,7 +10,7 @@ import networkx as nx
 from emulator.registry import nearest
 
 KINDS: Final = ("server", "client", "sensor", "router")
-NODE_FIELDS: Final = ("kind", "profile", "site", "stream_rate", "key")
+NODE_FIELDS: Final = ("kind", "profile", "site", "stream_rate", "key", "role")
 
 GraphFault = tuple[str, str]  # key below the topology block, message
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedgen.cores import usable_cores
+from fedgen.ledger.batch import right_signatures
 from fedgen.ledger.blocks import Block, block_from, quorum
-from fedgen.ledger.book import entry_of, read_line, seal_digest
+from fedgen.ledger.book import ENTRY_START, entry_of, read_line, seal_digest
 from fedgen.ledger.entries import LedgerError, named_digest
-from fedgen.ledger.replica import Replica
+from fedgen.ledger.replica import Replica, name_of
 from fedgen.privacy.identity import is_signed
 
 FILE = "ledger.jsonl"
@@ -47,17 +49,18 @@ def verify(run: Path) -> Audit:
     path = next((run / place for place in PLACES if (run / place).is_file()), None)
     if path is None:
         return Audit((f"{run} holds no ledger: run with privacy.kind that includes ledger",), (), "no ledger")
-    return verify_bytes(path.read_bytes(), dict(_models(run / "weights")))
+    return verify_bytes(path.read_bytes(), dict(_models(run / "weights")), workers=usable_cores())
 
 
-def verify_bytes(data: bytes, models: dict[int, str] | None = None) -> Audit:
+def verify_bytes(data: bytes, models: dict[int, str] | None = None, *, workers: int = 1) -> Audit:
     """Return what is wrong with a ledger.
 
     Args:
         data: The file.
         models: Digest of the global model after each round, by round; those are looked for in the ledger.
+        workers: Processes that check signatures of entries.
     """
-    checker = _Checker(models or {})
+    checker = _Checker(models or {}, _signatures(data, workers))
     faults: list[str] = []
     try:
         for number, line in _lines(data):
@@ -77,12 +80,27 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     yield from enumerate(data[:-1].split(b"\n"), start=1)
 
 
+def block_roots(data: bytes) -> tuple[bytes, list[str]]:
+    """Return the first entry of a ledger's file, which names it, and the Merkle roots of its blocks, unchecked."""
+    lines = data.splitlines()
+    first = next((entry_of(line) for line in lines if line.startswith(ENTRY_START)), b"")
+    return first, [read_line(line)[1]["root"] for line in lines if line.startswith(b'{"block"')]
+
+
+def _signatures(data: bytes, workers: int) -> Iterator[bool]:
+    """Yield for each entry in a file whether its signature is right; False tells nothing: the entry is looked at again."""
+    entries = [entry_of(line) for line in data.split(b"\n") if line.startswith(ENTRY_START)]
+    yield from [False] * len(entries[:1])  # the first names the ledger and is bound to none
+    yield from right_signatures(entries[1:], name_of(entries[0]) if entries else b"", workers=workers)
+
+
 class _Checker:
     """Follows a ledger line by line."""
 
-    def __init__(self, models: dict[int, str]) -> None:
+    def __init__(self, models: dict[int, str], signatures: Iterator[bool]) -> None:
         self.replica = Replica()
         self.models = models
+        self.signatures = signatures
         self.blocks: list[Block] = []
         self.electorates: list[list[str]] = []
         self.votes: list[set[str]] = []
@@ -96,7 +114,7 @@ class _Checker:
             raise LedgerError("something stands after the seal")
         kind, content = read_line(line)
         if kind == "entry":
-            entry = self.replica.take_entry(entry_of(line))
+            entry = self.replica.take_entry(entry_of(line), is_verified=next(self.signatures, False))
             self.updates += entry.kind == "update"
             if entry.kind == "result":
                 self.results[entry.round] = entry.digest

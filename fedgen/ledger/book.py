@@ -10,11 +10,12 @@ from fedgen.ledger.entries import LedgerError, canonical, is_hex, read_canonical
 from fedgen.privacy.identity import Identity
 
 LINES = ("entry", "block", "vote", "seal")
+ENTRY_START = b'{"entry":'
 
 
 def entry_line(entry: bytes) -> bytes:
     """Return the line of an entry in canonical form."""
-    return b'{"entry":' + entry + b"}"
+    return ENTRY_START + entry + b"}"
 
 
 def block_line(block: Block) -> bytes:
@@ -69,4 +70,4 @@ def read_line(line: bytes) -> tuple[str, Any]:
 
 def entry_of(line: bytes) -> bytes:
     """Return the entry in the line of one."""
-    return line[len(b'{"entry":') : -1]
+    return line[len(ENTRY_START) : -1]

@@ -8,6 +8,7 @@ is closed and the institutions that can be reached vote. Whoever cannot is shown
 
 from collections.abc import Mapping
 from logging import INFO, WARNING
+from typing import Protocol
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
 from flwr.common.logger import log
@@ -20,6 +21,7 @@ from fedgen.privacy.frame import SEALED, Talk
 from fedgen.privacy.identity import PUBLIC_BYTES, SIGNATURE_BYTES, is_signed, new_identity
 from fedgen.work import APPENDED, WorkReport, add_to_context, keep_file
 
+ANCHORS = "anchors.json"
 JOIN, VOTE = "ledger_join", "ledger_vote"
 RECORD = "ledger"
 
@@ -29,17 +31,39 @@ def join_text(ledger: bytes, node: int, institution: int) -> bytes:
     return b"fedgen ledger join" + ledger + node.to_bytes(8, "big") + institution.to_bytes(8, "big")
 
 
+class Anchor(Protocol):
+    """Where the blocks' roots are put besides the ledger."""
+
+    def put(self, root: str) -> None:
+        """Take the next block's root."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return what a reader needs to find the roots again."""
+        ...
+
+
+def _anchor(evm: str, name: bytes) -> Anchor | None:
+    if not evm:
+        return None
+    from fedgen.anchor.evm import Anchor as EvmAnchor  # an extra: nothing else needs it
+    from fedgen.anchor.evm import connect
+
+    return EvmAnchor(connect(evm), name)
+
+
 class LedgerGuard:
     """The coordinator's half.
 
     Args:
         access: Who may join, who is revoked.
         context: The ServerApp's; the ledger is left in its state as a file to keep, with the work done.
+        evm: Where a chain is that gets the blocks' roots (`fedgen.anchor`); empty for none.
     """
 
     name = "ledger"
 
-    def __init__(self, access: Access, context: Context) -> None:
+    def __init__(self, access: Access, context: Context, evm: str = "") -> None:
         self.ledger = Coordinator(new_identity())
         self._access = access
         self._context = context
@@ -49,6 +73,7 @@ class LedgerGuard:
         self._form = ""
         self._noted = 0
         self._appended = 0
+        self._anchor = _anchor(evm, self.ledger.replica.name)
 
     # -- guard --------------------------------------------------------------------------------------------------
 
@@ -154,7 +179,10 @@ class LedgerGuard:
 
     def _close(self, talk: Talk) -> None:
         """Close a block, ask everybody who can be reached to vote, and leave the ledger to be kept."""
-        self.ledger.close_block()
+        block = self.ledger.close_block()
+        if self._anchor is not None:
+            self._anchor.put(block.root)
+            keep_file(self._context, ANCHORS, self._anchor.to_bytes())
         members = set(self.ledger.replica.rules.electorate())
         listed = set(talk.grid.get_node_ids())
         asked = {

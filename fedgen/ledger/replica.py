@@ -2,8 +2,10 @@
 """What everybody who follows a ledger does: check each entry and each block, and keep no more than the next check needs."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
+from fedgen.ledger.batch import right_signatures
 from fedgen.ledger.blocks import NO_BLOCK, Block
 from fedgen.ledger.entries import Entry, LedgerError, entry_from
 from fedgen.ledger.merkle import Frontier, leaf_hash
@@ -53,8 +55,21 @@ class Replica:
         self.rules.apply(entry)
         self.frontier.append(leaf_hash(data))
         if not self.name:
-            self.name = hashlib.sha256(data).digest()
+            self.name = name_of(data)
         return entry
+
+    def take_entries(self, entries: Sequence[bytes], *, workers: int) -> None:
+        """Check entries and take them in, their signatures by several processes.
+
+        Raises:
+            LedgerError: As for `take_entry`; the entries before the bad one are taken in.
+        """
+        first = 0 if self.name else 1
+        for data in entries[:first]:
+            self.take_entry(data)
+        rest = entries[first:]
+        for data, is_right in zip(rest, right_signatures(rest, self.name, workers=workers), strict=True):
+            self.take_entry(data, is_verified=is_right)
 
     def take_block(self, block: Block) -> None:
         """Check a block and take it in.
@@ -85,6 +100,11 @@ class Replica:
             "head": self.head,
             "closed": self.closed,
         }
+
+
+def name_of(first: bytes) -> bytes:
+    """Return the name of the ledger that begins with this entry."""
+    return hashlib.sha256(first).digest()
 
 
 def replica_from(plain: dict[str, Any]) -> Replica:

@@ -12,6 +12,7 @@ from fedgen.privacy.budget import BudgetExhausted
 from fedgen.privacy.frame import BRIEF, REFUSED, SEALED, SPENT, Call
 from fedgen.privacy.kinds import Kind
 from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
+from fedgen.privacy.selective import selective_seal
 from fedgen.privacy.vectors import Vector, difference, layout_of, shares_above
 from fedgen.work import WorkReport
 
@@ -65,7 +66,10 @@ def protected_training(call: Call, message: Message, share: Share, kind: Kind) -
         return RecordDict({REFUSED: ConfigRecord({"reason": str(reason)})}), WorkReport()
     codec = make_codec(kind, call.config, layout_of(sent))
     numbers = codec.encode(call, contribution.vector, brief_of(message, "codec"))
-    sealed = carrier_of(kind, call.config).seal(call, numbers, brief_of(message, kind.carrier))
+    seal = carrier_of(kind, call.config).seal
+    if call.config.privacy_he_layers:
+        seal = selective_seal(seal, call.config, layout_of(sent), codec.largest)
+    sealed = seal(call, numbers, brief_of(message, kind.carrier))
     content = RecordDict({SEALED: sealed.arrays})
     if contribution.spent is not None:
         content[SPENT] = contribution.spent

@@ -83,6 +83,11 @@ class ClientLevel:
             )
         return self._noise
 
+    @property
+    def renyi(self) -> float:
+        """Epsilon of the rounds begun, by Renyi accounting."""
+        return epsilon_of(self.rounds * self.rdp(self.noise), self.delta)
+
     def rdp(self, noise: float) -> Rdp:
         """Return the Renyi epsilons of one round."""
         raise NotImplementedError
@@ -124,7 +129,8 @@ class CentralNoiseCodec(ClientLevel):
 
     def guarantee(self) -> Guarantee:
         """Return what has been released so far, by the privacy loss distribution."""
-        return Guarantee("client", pld_epsilon([Release(self.noise, self.rate, self.rounds)], self.delta), self.delta)
+        told = pld_epsilon([Release(self.noise, self.rate, self.rounds)], self.delta)
+        return Guarantee("client", told, self.delta, self.renyi)
 
 
 class SkellamCodec(ClientLevel):
@@ -186,5 +192,8 @@ class SkellamCodec(ClientLevel):
         return mean
 
     def guarantee(self) -> Guarantee:
-        """Return what has been released so far, by Renyi accounting of the Skellam noise."""
-        return Guarantee("client", epsilon_of(self.rounds * self.rdp(self.noise), self.delta), self.delta)
+        """Return what has been released so far, by Renyi accounting of the Skellam noise.
+
+        No privacy loss distribution: which shift of so many places is the worst for whole-number noise is not known.
+        """
+        return Guarantee("client", self.renyi, self.delta, self.renyi)

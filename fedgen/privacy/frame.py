@@ -52,11 +52,13 @@ class Guarantee:
         unit: What it protects: `example` or `client`.
         epsilon: Epsilon so far; never falls.
         delta: Its delta; 0 stands for 1 / (10 n), with n the examples of each clinic.
+        renyi: Epsilon by Renyi accounting, which stops the run.
     """
 
     unit: str
     epsilon: float
     delta: float
+    renyi: float
 
     @property
     def words(self) -> str:

@@ -131,6 +131,15 @@ def faults(settings: PrivacySettings, *, min_replies: int) -> Iterator[tuple[str
             "privacy.he.scheme",
             "'ckks' with dp-client: noise in shares needs exact sums of whole numbers; use bfv",
         )
+    if settings.privacy_ledger_evm and "ledger" not in kind:
+        yield "privacy.ledger.evm", "without ledger: there are no roots; leave it out, or add ledger to privacy.kind"
+    if settings.privacy_he_layers and kind.carrier != "he":
+        yield "privacy.he.layers", "without he: nothing is encrypted; leave it out, or add he to privacy.kind"
+    if settings.privacy_he_layers and "dp-client" in kind:
+        yield (
+            "privacy.he.layers",
+            "with dp-client: an update in the open carries its own share of the noise only; encrypt all of it",
+        )
     if "dp-client" in kind and kind.carrier != "plain" and settings.privacy_bits < 16:
         yield (
             "privacy.bits",

@@ -63,7 +63,8 @@ CARRIERS: dict[str, CarrierHalves] = {
 
 def _ledger(config: AppConfig, context: Context) -> Guard:
     """Return the server's half of the ledger."""
-    return LedgerGuard(parse_access(config.privacy_ledger_admit, config.privacy_ledger_revoke), context)
+    access = parse_access(config.privacy_ledger_admit, config.privacy_ledger_revoke)
+    return LedgerGuard(access, context, config.privacy_ledger_evm)
 
 
 GUARDS: dict[str, GuardHalves] = {"ledger": GuardHalves(_ledger, stamps.stamp)}

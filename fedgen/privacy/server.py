@@ -11,6 +11,7 @@ from fedgen.privacy.frame import SPENT, Guarantee
 from fedgen.privacy.kinds import Kind
 from fedgen.privacy.registry import GUARDS, carrier_of, make_codec
 from fedgen.privacy.score_tail import threshold_rule
+from fedgen.privacy.selective import SelectiveCarrier, hidden_places, words
 from fedgen.privacy.spent import ExampleSpent
 from fedgen.privacy.statements import statements
 from fedgen.privacy.vectors import layout_of
@@ -30,7 +31,12 @@ def private_strategy(
         initial: The model before training.
         rules: See `TolerantFedAvg`.
     """
-    codec = make_codec(kind, config, layout_of(initial))
+    layout = layout_of(initial)
+    codec = make_codec(kind, config, layout)
+    carrier = carrier_of(kind, config).server(config, codec.largest)
+    if config.privacy_he_layers:
+        carrier = SelectiveCarrier(carrier, hidden_places(layout, config.privacy_he_layers), codec.largest)
+        add_notice(context, words(layout, config.privacy_he_layers))
 
     def report_work(work: WorkReport) -> None:
         add_to_context(context, work)
@@ -43,7 +49,7 @@ def private_strategy(
         add_notice(context, text)
     return PrivateFedAvg(
         carrier_name=kind.carrier,
-        carrier=carrier_of(kind, config).server(config, codec.largest),
+        carrier=carrier,
         codec=codec,
         guards=[guard.server(config, context) for name, guard in GUARDS.items() if name in kind],
         report_work=report_work,

@@ -31,6 +31,12 @@ class PrivacySettings:
         "Encryption of he: bfv (whole numbers, exact sums, few bytes) or ckks (floats, nearly right sums, 4.6 times the bytes).",
         enum=["bfv", "ckks"],
     )
+    privacy_he_layers: str = key(
+        "privacy.he.layers",
+        "",
+        "Arrays of the model that he encrypts, by name with commas, as in 'encoder.*, latent.*'; the server reads the others. "
+        "Empty: all are encrypted.",
+    )
     privacy_he_authority: int = key(
         "privacy.he.authority",
         -1,
@@ -117,4 +123,10 @@ class PrivacySettings:
         "privacy.ledger.revoke",
         "",
         "Institutions to revoke, as INSTITUTION@ROUND with commas, as in '3@2'; effective from the next round on.",
+    )
+    privacy_ledger_evm: str = key(
+        "privacy.ledger.evm",
+        "",
+        "Chain that gets the Merkle root of every block of the ledger: tester (in the ServerApp's process) or the address of a "
+        "node's JSON-RPC; needs the extra evm. Empty: none.",
     )

@@ -25,6 +25,7 @@ class ExampleSpent:
         """Start with nothing released; delta as set, 0 for 1 / (10 n)."""
         self.delta = delta
         self.epsilon = 0.0
+        self.renyi = 0.0
 
     def see(self, records: Iterable[ConfigRecord]) -> Guarantee:
         """Take in the accounts of a round's replies; return the guarantee so far.
@@ -40,6 +41,7 @@ class ExampleSpent:
             except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
                 log(WARNING, "a clinic's privacy account cannot be read: %s", error)
         if accounts:
-            _, account, delta = max(accounts, key=lambda entry: entry[0])
+            renyi, account, delta = max(accounts, key=lambda entry: entry[0])
+            self.renyi = max(self.renyi, renyi)
             self.epsilon = max(self.epsilon, pld_epsilon(account.releases, delta))
-        return Guarantee("example", self.epsilon, self.delta)
+        return Guarantee("example", self.epsilon, self.delta, self.renyi)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Federated averaging of protected contributions: the server sees their sum, or less."""
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from logging import INFO, WARNING
@@ -117,7 +118,8 @@ class PrivateFedAvg(TolerantFedAvg):
         """Let the carrier add up the contributions; move the model by their mean and renew the threshold.
 
         Returns:
-            The new model, or None to keep the old one; and `round.replies` (contributions in the sum), `round.accepted`.
+            The new model, or None to keep the old one; and `round.replies` (contributions in the sum), `round.accepted`,
+            `round.epsilon-renyi-example` or `-client`, and what the guards measure.
         """
         assert self._talk is not None
         assert self._sent is not None
@@ -135,11 +137,14 @@ class PrivateFedAvg(TolerantFedAvg):
         for guard in self.guards:
             guard.conclude(self._talk, model)
         self.report_work(self.carrier.work())
-        self._report_spent(contents)
+        spent = self._spent(contents)
         summary: dict[str, MetricRecordValues] = {
             "round.replies": float(len(total.nodes)) if total is not None else 0.0,
             "round.accepted": float(total is not None),
         }
+        for guarantee in spent:
+            if math.isfinite(guarantee.renyi):
+                summary[f"round.epsilon-renyi-{guarantee.unit}"] = guarantee.renyi
         for guard in self.guards:
             summary.update(guard.measures())
         self.latest_round = summary
@@ -151,14 +156,19 @@ class PrivateFedAvg(TolerantFedAvg):
                 self._refused.add(node)
                 log(WARNING, "node %d takes no part any more: %s", node, content.config_records[REFUSED].get("reason"))
 
-    def _report_spent(self, contents: dict[int, RecordDict]) -> None:
+    def _spent(self, contents: dict[int, RecordDict]) -> list[Guarantee]:
+        """Report and return what has been released so far."""
         guarantees = [self.codec.guarantee()]
         if self.example_spent is not None:
             records = [
                 content.config_records[SPENT] for content in contents.values() if SPENT in content.config_records
             ]
             guarantees.append(self.example_spent.see(records))
-        self.report_spent([guarantee for guarantee in guarantees if guarantee is not None])
+        spent = [guarantee for guarantee in guarantees if guarantee is not None]
+        for guarantee in spent:
+            log(INFO, "privacy spent so far on %s: epsilon %.6g", guarantee.words, guarantee.epsilon)
+        self.report_spent(spent)
+        return spent
 
     def _total(self, contents: dict[int, RecordDict], layout: Layout) -> Sum | None:
         """Return the sum of the contributions, or None where there are too few or they cannot be opened."""

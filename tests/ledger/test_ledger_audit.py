@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from ledger_builder import FORM, Federation, digest
 from safetensors.numpy import save_file
 
+from fedgen.ledger import batch
 from fedgen.ledger.audit import file_digest, verify, verify_bytes
-from fedgen.ledger.book import block_line, entry_line, seal_line
-from fedgen.ledger.entries import arrays_digest
+from fedgen.ledger.book import block_line, entry_line, entry_of, seal_line
+from fedgen.ledger.entries import LedgerError, arrays_digest
+from fedgen.ledger.replica import Replica
 
 
 def written(rounds: int = 2, institutions: int = 3) -> Federation:
@@ -175,3 +177,27 @@ def test_a_run_folder_and_its_models(tmp_path: Path) -> None:
 
 def test_a_run_without_ledger(tmp_path: Path) -> None:
     assert "holds no ledger" in verify(tmp_path).faults[0]
+
+
+def test_several_processes_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "LEAST_ENTRIES", 1)
+    monkeypatch.setattr(batch, "BATCH", 4)
+    assert verify_bytes(LEDGER, workers=2) == verify_bytes(LEDGER)
+    chance = random.Random(2)
+    for _ in range(3):
+        place = chance.randrange(len(LEDGER))
+        spoilt = LEDGER[:place] + bytes([LEDGER[place] ^ 1]) + LEDGER[place + 1 :]
+        assert verify_bytes(spoilt, workers=2) == verify_bytes(spoilt)
+
+
+def test_entries_taken_in_by_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "LEAST_ENTRIES", 1)
+    entries = [entry_of(line.rstrip(b"\n")) for line in LINES if line.startswith(b'{"entry"')]
+    one, two = Replica(), Replica()
+    for data in entries:
+        one.take_entry(data)
+    two.take_entries(entries, workers=2)
+    assert one.to_plain() == two.to_plain()
+    forged = entries[-2].replace(b'"round":1', b'"round":2')
+    with pytest.raises(LedgerError, match="signature"):
+        Replica().take_entries([*entries[:-2], forged], workers=2)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fedgen.config import AppConfig
+from fedgen.privacy.accounting import Release, pld_epsilon
 from fedgen.privacy.client_level import POPULATION, CentralNoiseCodec, SkellamCodec, clipped
 from fedgen.privacy.frame import Call, Sum
 from fedgen.privacy.vectors import TAIL, Layout
@@ -124,3 +125,19 @@ def test_poisson_sampling_amplifies_and_steps_without_anybody() -> None:
     assert sampled.noise < 0.5 * everybody.noise
     mean = sampled.decode(Sum(np.zeros(LAYOUT.length), ()))
     assert np.std(mean[:-TAIL]) == pytest.approx(sampled.noise / (0.1 * PEOPLE), rel=0.1)
+
+
+@pytest.mark.parametrize(("clients", "rounds", "epsilon"), [(10, 10, 8.0), (1000, 50, 2.0), (22, 5, 8.0)])
+def test_skellam_epsilon_is_above_the_privacy_loss_of_gaussian_noise_and_not_far(
+    clients: int, rounds: int, epsilon: float
+) -> None:
+    config = AppConfig(
+        num_server_rounds=rounds, privacy_bits=16, min_replies=clients // 2, privacy_client_epsilon=epsilon
+    )
+    codec = SkellamCodec(config, Layout((("weights", (61_920,)),)))
+    for _ in range(rounds):
+        assert codec.begin(clients)
+    told = codec.guarantee().epsilon
+    gaussian = pld_epsilon([Release(codec.noise, 1.0, rounds)], codec.delta)
+    assert 0.84 * told < gaussian < 0.91 * told
+    assert told <= epsilon

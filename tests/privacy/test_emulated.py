@@ -26,8 +26,9 @@ def test_keys_and_contributions_cross_the_network_and_the_log_repeats(tmp_path: 
     computed = {
         event.msg: event.value for event in events if event.kind == "compute_finished" and event.note == "train"
     }
+    parts = [event for event in events if event.kind == "work_part"]
     protected = {
-        event.msg: event.value for event in events if event.kind == "protection_done" and event.msg in computed
+        part.msg: part.value for part in parts if part.note == "encrypted_ciphertexts" and part.msg in computed
     }
     assert len(computed) == len(protected) == 6
     assert all(0 < seconds < computed[msg] for msg, seconds in protected.items())
@@ -38,5 +39,11 @@ def test_keys_and_contributions_cross_the_network_and_the_log_repeats(tmp_path: 
     uploads = [event.size_bytes for event in events if event.kind == "transfer_finished" and event.note == "upload"]
     assert max(uploads) < 0.6 * 4 * 61_920
     assert first.summary["privacy"]["guarantees"] == {"one example, delta 1/(10 n)": spent[1].value}
+    finished = {event.msg: event.value for event in events if event.kind == "compute_finished" and event.msg}
+    assert {"dp_train_macs", "encrypted_ciphertexts", "key_agreements", "added_ciphertexts"} <= {
+        part.note for part in parts
+    }
+    for msg, took_s in finished.items():
+        assert sum(part.value for part in parts if part.msg == msg) < took_s
     notices = [event.note for event in events if event.kind == "notice"]
     assert any("one secret key" in text for text in notices)

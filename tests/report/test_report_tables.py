@@ -113,7 +113,7 @@ def test_ciphers_and_answers_count_as_protection_inside_the_computation(tmp_path
     script.log.append(0, "round_opened", round=1, value=1)
     script.push(0, 1, "a", "m1")
     script.log.append(0, "compute_started", round=1, node="a", msg="m1", note="train")
-    script.log.append(10, "protection_done", round=1, node="a", msg="m1", value=3)
+    script.log.append(10, "work_part", round=1, node="a", msg="m1", value=3, note="signatures")
     script.log.append(10, "compute_finished", round=1, node="a", msg="m1", value=10, note="train")
     script.reply(10, 1, "a", "m1")
     script.push(11, 1, "a", "m2", "query.open")

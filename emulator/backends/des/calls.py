@@ -10,6 +10,7 @@ from emulator.backends.des.state import Delivery, NodeState
 from emulator.compute.recorded import CallRecorder
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.executor import Executor
+from emulator.flower.nodeconfig import partition_config
 from emulator.flower.worker import Job, Outcome
 from emulator.plan import FlowerSettings, Plan, RecordedCall, TimingOnly
 from emulator.rng import derive_seed
@@ -31,7 +32,6 @@ class RealCalls:
     def __init__(self, plan: Plan, executor: Executor) -> None:
         self._plan = plan
         self._executor = executor
-        self._partitions = _partitions(plan)
         self._hostilities = Hostilities(plan)
         self.recorder = CallRecorder()
 
@@ -55,21 +55,13 @@ class RealCalls:
             key=key,
             node_id=node.node_id,
             node_config={
-                "partition-id": self._partitions[node.name],
-                "num-partitions": len(self._partitions),
+                **partition_config(self._plan, node.name),
                 **self._hostilities.told(node.name),
             },
             message=message,
             state=node.state,
             seed=derive_seed(self._plan.seed, "clientapp", key),
         )
-
-
-def _partitions(plan: Plan) -> dict[str, int]:
-    """Return the number of each client's part of the data: the data is dealt among those that train."""
-    if plan.app.trained:
-        return {name: number for number, name in enumerate(plan.app.trained)}
-    return {node.name: node.partition_id or 0 for node in plan.clients}
 
 
 def _recorded(delivery: Delivery, outcome: Outcome) -> RecordedCall:

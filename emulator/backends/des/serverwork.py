@@ -12,6 +12,7 @@ import time
 from flwr.app import Context, Message
 
 from emulator.backends.des.world import World
+from emulator.compute.costs import mechanism_seconds
 from emulator.flower import adapter
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import WORK_REPORT
@@ -76,19 +77,36 @@ class ServerWork:
         self._take_notices()
         self._take_spent()
         self._take_appended()
-        work_s = self._reported_s() if self._reports_work else self._measured_s(cpu_s)
+        work = self._reported() if self._reports_work else {}
+        work_s = self._world.server_work_s(work) if self._reports_work else self._measured_s(cpu_s)
         note = "aggregate" if self._has_replies else "serve"
         self._has_replies = False
         self._world.server.compute(work_s, note)
+        self._log_parts(work)
 
-    def _reported_s(self) -> float:
+    def _log_parts(self, work: dict[str, float]) -> None:
+        server = self._world.plan.server
+        parts = mechanism_seconds(server.device, work) if server.device is not None else {}
+        for unit, seconds in parts.items():
+            self._world.log.append(
+                self._world.now_s,
+                "work_part",
+                round=self._world.round,
+                node=server.name,
+                value=seconds,
+                unit="s",
+                note=unit,
+            )
+
+    def _reported(self) -> dict[str, float]:
+        """Return the work reported since the last time, and the elements aggregated."""
         record = self._context.state.pop(WORK_REPORT, None)
         work = adapter.numbers(record) if record is not None else {}
         work.pop("peak_memory_bytes", None)
         if self._elements:
             work["array_elements"] = work.get("array_elements", 0.0) + self._elements
             self._elements = 0
-        return self._world.server_work_s(work)
+        return work
 
     def _measured_s(self, cpu_s: float) -> float:
         device = self._world.plan.server.device

@@ -9,7 +9,7 @@ import simpy
 
 from emulator.backends.des.requests import Carriage, announce_in, carry
 from emulator.backends.des.state import Delivery, NodeState
-from emulator.compute.costs import PROTECTION_UNITS, fits_memory
+from emulator.compute.costs import fits_memory, mechanism_seconds
 from emulator.flower import adapter, protocol
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.worker import Outcome
@@ -149,9 +149,8 @@ def _compute(world: World, node: NodeState, delivery: Delivery, task_s: float) -
         raise Crash(fault.action)
     took_s = node.compute_s(start_s + work_s, world.env.now)
     yield world.env.timeout(took_s + outcome.slept_s)
-    protection_s = world.device_s(device, {unit: work[unit] for unit in sorted(PROTECTION_UNITS & work.keys())})
-    if protection_s > 0:
-        world.row("protection_done", node, delivery, value=protection_s * took_s / (start_s + work_s))
+    for unit, seconds in mechanism_seconds(device, work).items():
+        world.row("work_part", node, delivery, value=seconds * took_s / (start_s + work_s), note=unit)
     node.state = outcome.state
     node.phase = "reply"  # done, but not yet noticed: what goes wrong now loses the reply, not the work
     world.row("compute_finished", node, delivery, value=world.env.now - node.compute_started_s, note=kind)

@@ -30,13 +30,13 @@ def superlink(address: str, files: ServerFiles, database: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def supernode(superlink_address: str, files: ServerFiles, key: NodeKey, config: Mapping[str, int]) -> list[str]:
+def supernode(superlink_address: str, files: ServerFiles, key: NodeKey, config: Mapping[str, str | int]) -> list[str]:
     """Return the command of a SuperNode that uses the SuperLink at an address; it is started through ``watched``."""
     return [
         "flower-supernode", "--superlink", f"{superlink_address}:{SUPERLINK_PORT}",
         "--root-certificates", str(files.authority), "--auth-supernode-private-key", str(key.private),
         "--host", "127.0.0.1", "--port", str(SUPERNODE_PORT),
-        "--node-config", " ".join(f"{name}={value}" for name, value in config.items()),
+        "--node-config", " ".join(f"{name}={json.dumps(value)}" for name, value in config.items()),
     ]  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from emulator.backends.live.processes import Hosts, wait_until
 from emulator.backends.live.shapers import start_shaper
 from emulator.backends.live.streams import start_streams
 from emulator.errors import BackendUnavailable, EmulatorError
+from emulator.flower.nodeconfig import partition_config
 from emulator.plan import Plan
 
 STARTS_AT_ONCE: Final = 4
@@ -136,10 +137,7 @@ class Director:
 
     def _start_supernode(self, node: str) -> None:
         host = self._host[node]
-        config = {
-            "partition-id": self._plan.node_by_name[node].partition_id or 0,
-            "num-partitions": len(self._plan.clients),
-        }
+        config = partition_config(self._plan, node)
         command = commands.supernode(self._server.address, self._files, self._keys[node], config)
         self._hosts.start(host, host, [*commands.watched(command[0]), *command[1:]])
 
