@@ -157,7 +157,7 @@ def main() -> None:
         is_over = options.table_only or time.monotonic() > began_s + options.stop_after
         figures = run_live(name, repeat, options.work, only_kept=is_over)
         if figures is not None and figures.verdict == "INVALID":
-            left_out.append(name)
+            left_out.append(f"{name} ({statistics.median(figures.latencies_s):.1f} s)")
         elif figures is not None:
             live[name].append(figures)
     rows = [row_of(name, runs, run_virtual(name, options.work)) for name, runs in live.items() if runs]
@@ -185,7 +185,8 @@ def tell(rows: list[dict[str, Any]], left_out: list[str]) -> None:
         )
     conditions = {"cores": os.cpu_count(), "system": platform.release(), "python": platform.python_version()}
     print(
-        f"worst first; medians of live repeats and of {SEEDS} virtual seeds; left out: {left_out or 'none'}; {conditions}"
+        f"worst first; medians of live repeats and of {SEEDS} virtual seeds; left out as INVALID: "
+        f"{', '.join(left_out) or 'none'}; {conditions}"
     )
     print(json.dumps({"benchmark": "agreement", **figures, "rows": rows, **conditions}))
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from emulator.flower import wire
@@ -65,6 +66,7 @@ class Exchange:
     backward_extra_bytes: int = 0
 
 
+@lru_cache(maxsize=1024)
 def download(
     sizes: ObjectSizes, settings: FlowerSettings, *, first_contact_bytes: int | None, new_connections: int
 ) -> Exchange:
@@ -98,6 +100,7 @@ def download(
     return Exchange(both.down, both.up, trips - 0.5, requests, *extra)
 
 
+@lru_cache(maxsize=1024)
 def upload(sizes: ObjectSizes, settings: FlowerSettings, *, new_connections: int) -> Exchange:
     """Return the exchange that brings a reply to the SuperLink; see ``download``."""
     is_tls, objects = settings.is_tls, sizes.objects

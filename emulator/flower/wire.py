@@ -10,6 +10,7 @@ bytes a request; means are used. Left out: the eight bytes by which a SYN is lon
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 REQUEST_HEAD_BYTES: Final = 825
@@ -93,6 +94,7 @@ def total(parts: list[Traffic]) -> Traffic:
     return Traffic(*(sum(column) for column in zip(*parts, strict=True)))
 
 
+@lru_cache(maxsize=4096)
 def request(endpoint: str, body: int, answer: int, *, is_tls: bool) -> Traffic:
     """Return the bytes of one request and its answer with bodies of this size."""
     up = REQUEST_HEAD_BYTES + len(endpoint) + len(str(body)) + body
@@ -162,6 +164,7 @@ def push_object(size_bytes: int, *, is_tls: bool) -> Traffic:
     return request("push-object", body, PUSH_ANSWER_BYTES, is_tls=is_tls)
 
 
+@lru_cache
 def connection(*, is_tls: bool) -> Traffic:
     """Return what opening and closing a connection adds: no payload without TLS."""
     if not is_tls:

@@ -191,9 +191,10 @@ def _faults(summary: Mapping[str, Any]) -> list[RenderableType]:
     downs = ", ".join(f"{count} {cause}" for cause, count in faults["node_down_by_cause"].items())
     failures = ", ".join(f"{count} {cause}" for cause, count in messages["failed_by_cause"].items())
     failed = f"{messages['failed']} failed" + (f" ({failures})" if failures else "")
+    rare = ", ".join(f"{messages[fate]} {fate}" for fate in ("late", "lost", "open") if messages[fate])
     lines = [
-        f"Messages   {messages['pushed']} pushed: {messages['replied']} answered, {failed}, "
-        f"{messages['late']} late, {messages['lost']} lost, {messages['open']} open",
+        f"Messages   {messages['pushed']} pushed: {messages['replied']} answered, {failed}"
+        + (f", {rare}" if rare else ""),
         f"Devices    {faults['node_down']} times down" + (f" ({downs})" if downs else ""),
         f"Transfers  {faults['transfers_stalled']} stalled for {format_duration(faults['stalled_s'])}, "
         f"{faults['transfers_lost']} lost",

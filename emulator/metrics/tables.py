@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from emulator.metrics.columns import TABLES, Column
 from emulator.metrics.device_rows import device_rows
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
+PART_ROWS: Final = 50_000
 
 
 def build_tables(events: Log, plan: Plan, *, history: History | None = None) -> dict[str, pd.DataFrame]:
@@ -40,19 +42,24 @@ def build_tables(events: Log, plan: Plan, *, history: History | None = None) -> 
 
 
 def _frame(rows: Iterable[Row], columns: Sequence[Column]) -> pd.DataFrame:
-    """Return the rows as a frame, global metrics as columns of their own; rows are taken one at a time."""
+    """Return the rows as a frame, global metrics as columns of their own; as objects a few thousand rows exist at a time."""
     import pandas as pd
 
-    values: dict[str, list[Any]] = {column.name: [] for column in columns}
-    for count, row in enumerate(rows):
-        for name in row:
-            if name not in values and name.startswith(GLOBAL_PREFIX):
-                values[name] = [None] * count
-        for name, cells in values.items():
-            cells.append(row.get(name))
-    extra = sorted(values.keys() - {column.name for column in columns})
+    taken = iter(rows)
+    parts = [_part(chunk, columns) for chunk in iter(lambda: list(islice(taken, PART_ROWS)), [])]
+    if len(parts) < 2:
+        return parts[0] if parts else _part([], columns)
+    frame = pd.concat(parts, ignore_index=True)
+    named = [column.name for column in columns]
+    return frame[[*named, *sorted(set(frame.columns) - set(named))]]
+
+
+def _part(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
+    import pandas as pd
+
+    extra = sorted({name for row in rows for name in row if name.startswith(GLOBAL_PREFIX)})
     every = [*columns, *(Column(name, "", "") for name in extra)]
-    return pd.DataFrame({column.name: pd.Series(values.pop(column.name), dtype=column.dtype) for column in every})
+    return pd.DataFrame({c.name: pd.Series([row.get(c.name) for row in rows], dtype=c.dtype) for c in every})
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:

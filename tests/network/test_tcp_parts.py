@@ -155,6 +155,22 @@ def test_cubic_leaves_slow_start_when_round_trips_have_doubled() -> None:
     assert state.ssthresh == state.cwnd
 
 
+@pytest.mark.parametrize(
+    ("stack", "rtt_s", "has_left"),
+    [(LINUX_STACK, 0.057, False), (LINUX_STACK, 0.058, True), (NS3_STACK, 0.09, False), (NS3_STACK, 0.11, True)],
+)
+def test_cubic_leaves_slow_start_as_its_stack_says(stack, rtt_s, has_left) -> None:
+    """Linux's tcp_cubic.c: above the smallest RTT by an eighth, 4 ms at least and 16 ms at most; ns-3: by as much again."""
+    state, cubic = SocketState(stack), Cubic()
+    state.cwnd = 40 * MSS
+    cubic.acked(state, 0.051, 0.0)
+    state.last_acked = 1
+    cubic.grow(state, 1, 1.0)
+    for k in range(12):
+        cubic.acked(state, rtt_s, 1 + 0.01 * k)
+    assert (state.ssthresh == state.cwnd) == has_left
+
+
 def test_a_windowed_maximum_forgets() -> None:
     best = WindowedMax(10, guess=99)
     for time, value in enumerate([50, 40, 30, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20]):

@@ -51,6 +51,8 @@ class Stack:
         repeated_answer_resets: A repeated SYN-ACK puts the window back to the initial one (ns-3.37).
         shares_choices: All BBR flows draw the same phases (ns-3.37).
         closes: The connection is closed behind the transfer (a FIN and its ACK), else kept open.
+        hystart_share: Rise of the round trip, as a share of the smallest one, at which HyStart leaves slow start.
+        hystart_rise_s: Least and largest such rise.
         clock_s: Granularity of the time-out's variance term.
     """
 
@@ -76,6 +78,8 @@ class Stack:
     repeated_answer_resets: bool = False
     shares_choices: bool = False
     closes: bool = False
+    hystart_share: float = 1 / 8
+    hystart_rise_s: tuple[float, float] = (0.004, 0.016)
     clock_s: float = 0.001
 
     def data_bytes(self, payload_bytes: int) -> int:
@@ -106,6 +110,6 @@ LINUX_STACK: Final = Stack()
 NS3_STACK: Final = Stack(
     frame_bytes=2, max_rto_s=60.0, floors_variance=False, syn_rto_s=3.0, syn_linear=0, delayed_ack_s=0.2, quick_acks=1,
     rearms_each_partial_ack=False, probes_tail=False, samples_resent=False, data_retries=6, wraps_at_32_bits=True,
-    repeated_answer_resets=True, shares_choices=True, closes=True,
+    repeated_answer_resets=True, shares_choices=True, closes=True, hystart_share=1.0, hystart_rise_s=(0.004, 1.0),
 )  # fmt: skip
 """ns-3.37 over PPP links, minimum RTO 200 ms, SACK: tcp-socket-base.cc and its attribute defaults."""

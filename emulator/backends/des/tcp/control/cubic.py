@@ -1,7 +1,8 @@
 """CUBIC (RFC 9438) with HyStart, in the arithmetic of ns-3.37's tcp-cubic.cc, which follows Linux.
 
 Left out, as in ns-3.37: the Reno-friendly region (RFC 9438 section 4.3). HyStart leaves slow start at the first sign
-of queueing: ACKs less than 2 ms apart for longer than the smallest RTT, or a smoothed RTT above twice the smallest.
+of queueing: ACKs less than 2 ms apart for longer than the smallest RTT, or an RTT above the smallest one by more than the
+stack allows (Linux: an eighth of it, 4 to 16 ms; ns-3: as much again).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ SETTLE_S: Final = 0.010
 HYSTART_LOW_WINDOW: Final = 16
 HYSTART_SAMPLES: Final = 8
 HYSTART_TRAIN_S: Final = 0.002
-HYSTART_DELAY_S: Final = (0.004, 1.0)
 UNKNOWN: Final = -1.0
 
 
@@ -110,8 +110,8 @@ class Cubic(Control):
                 self._round_rtt_s = rtt_s
             self._samples += 1
         else:
-            low_s, high_s = HYSTART_DELAY_S
-            rise_s = min(max(self._rtt_min_s, low_s), high_s)
+            low_s, high_s = state.stack.hystart_rise_s
+            rise_s = min(max(state.stack.hystart_share * self._rtt_min_s, low_s), high_s)
             self._has_left |= self._round_rtt_s > self._rtt_min_s + rise_s
         if self._has_left:
             state.ssthresh = state.cwnd
