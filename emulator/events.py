@@ -183,10 +183,13 @@ def _to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
     if kind == pa.string():
-        encoded = [value.encode() for value in values]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int32)
-        np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        return pa.Array.from_buffers(kind, len(encoded), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))])
+        texts: Sequence[str | bytes] = values
+        joined = "".join(values).encode()
+        if not joined.isascii():  # else a character is a byte
+            texts = [value.encode() for value in values]
+        offsets = np.zeros(len(texts) + 1, dtype=np.int32)
+        np.cumsum([len(text) for text in texts], out=offsets[1:])
+        return pa.Array.from_buffers(kind, len(texts), [None, pa.py_buffer(offsets), pa.py_buffer(joined)])
     is_given = np.array([value is not None for value in values])
     numbers = np.array([0 if value is None else value for value in values], dtype=kind.to_pandas_dtype())
     valid = pa.py_buffer(np.packbits(is_given, bitorder="little"))

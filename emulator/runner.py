@@ -128,7 +128,7 @@ def _open_folder(scenario: Scenario, plan: Plan, out: Path, run_name: str | None
     """Make the run folder and keep what the run starts from."""
     folder = new_run_folder(out, scenario.name, run_name)
     folder.scenario.write_text(dump_scenario(scenario))
-    folder.plan.write_text(json.dumps(plan.to_dict(), indent=1) + "\n")
+    folder.plan.write_text(json.dumps(plan.to_dict(), separators=(",\n", ": ")) + "\n")
     (folder.path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
     return folder
 

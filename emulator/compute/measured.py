@@ -32,7 +32,7 @@ class Measurements:
         """Write what was used; nothing where nothing was measured. Called at every closed round, lest a killed run lose it."""
         if self.used:
             partial = self._folder / f"{FILE_NAME}.partial"
-            partial.write_text(json.dumps(self.used, indent=0, sort_keys=True) + "\n")
+            partial.write_text(json.dumps(self.used, separators=(",\n", ": "), sort_keys=True) + "\n")
             partial.replace(self._folder / FILE_NAME)
 
 

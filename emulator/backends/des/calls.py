@@ -10,7 +10,7 @@ from emulator.backends.des.state import Delivery, NodeState
 from emulator.compute.recorded import CallRecorder
 from emulator.flower.adapter import ObjectSizes
 from emulator.flower.executor import Executor
-from emulator.flower.nodeconfig import partition_config
+from emulator.flower.nodeconfig import partition_configs
 from emulator.flower.worker import Job, Outcome
 from emulator.plan import FlowerSettings, Plan, RecordedCall, TimingOnly
 from emulator.rng import derive_seed
@@ -32,6 +32,7 @@ class RealCalls:
     def __init__(self, plan: Plan, executor: Executor) -> None:
         self._plan = plan
         self._executor = executor
+        self._partitions = partition_configs(plan)
         self._hostilities = Hostilities(plan)
         self.recorder = CallRecorder()
 
@@ -55,7 +56,7 @@ class RealCalls:
             key=key,
             node_id=node.node_id,
             node_config={
-                **partition_config(self._plan, node.name),
+                **self._partitions[node.name],
                 **self._hostilities.told(node.name),
             },
             message=message,

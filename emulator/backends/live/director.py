@@ -32,7 +32,7 @@ from emulator.backends.live.processes import Hosts, wait_until
 from emulator.backends.live.shapers import start_shaper
 from emulator.backends.live.streams import start_streams
 from emulator.errors import BackendUnavailable, EmulatorError
-from emulator.flower.nodeconfig import partition_config
+from emulator.flower.nodeconfig import partition_configs
 from emulator.plan import Plan
 
 STARTS_AT_ONCE: Final = 4
@@ -137,7 +137,7 @@ class Director:
 
     def _start_supernode(self, node: str) -> None:
         host = self._host[node]
-        config = partition_config(self._plan, node)
+        config = partition_configs(self._plan)[node]
         command = commands.supernode(self._server.address, self._files, self._keys[node], config)
         self._hosts.start(host, host, [*commands.watched(command[0]), *command[1:]])
 
