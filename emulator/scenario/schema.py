@@ -316,7 +316,11 @@ class Document(Block):
         description="Name of the scenario and of its results folder; else the file's own.",
         examples=["rural_clinic"],
     )
-    seed: Seed = Field(default=1, description="Root of every random stream.", examples=[1])
+    seed: Seed = Field(
+        default=1,
+        description="Root of every random stream of the emulated world; an app's own seed is a setting of the app.",
+        examples=[1],
+    )
     app: AppBlock = Field(
         description="The Flower app; `app: PATH` is short for `app: {path: PATH}`.", examples=["{path: ..}"]
     )
