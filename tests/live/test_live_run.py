@@ -153,7 +153,7 @@ def test_a_live_run_says_how_faithful_it_was_and_cannot_be_resumed(undisturbed):
 def test_a_power_cut_takes_a_message_and_the_client_joins_again(tmp_path, live_machine):
     """At 100 kbit/s the download takes 13 s, so that the cut at 8 s falls into it however slow this machine is."""
     overrides = [
-        POWER_CUT, "links.line.rate=100 kbit/s", "app.config.timeout-s=200", "app.config.num-server-rounds=2",
+        POWER_CUT, "links.line.rate=100 kbit/s", "app.config.timeout-s=60", "app.config.num-server-rounds=2",
     ]  # fmt: skip
     options = LiveOptions(for_s=300.0, allow_invalid=True)
     result = run(PAIR, backend="mininet", overrides=overrides, out=tmp_path, live=options, with_report=False)
