@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.errors import Fault
+from emulator.registry import nearest
 from emulator.scenario.tree import Tree
 from emulator.scenario.yaml12 import parse_yaml
 
@@ -65,7 +66,8 @@ def _read(path: Path) -> str | Fault:
             return Fault(file, 0, "", "is a folder; name a scenario file (*.yaml)")
         raw = path.read_bytes()
     except FileNotFoundError:
-        return Fault(file, 0, "", "there is no such file")
+        beside = [str(each) for each in sorted(path.parent.glob("*.y*ml"))]
+        return Fault(file, 0, "", f"there is no such file{nearest(str(path), beside)}")
     except (OSError, ValueError) as error:
         return Fault(file, 0, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if len(raw) > _LARGEST_BYTES:

@@ -55,3 +55,9 @@ def write_expected() -> None:
 
 if __name__ == "__main__":
     write_expected()
+
+
+def test_a_mistyped_file_name_is_told_the_nearest(tmp_path):
+    (tmp_path / "rural_clinic.yaml").write_text("name: x\n")
+    _, faults = examine(tmp_path / "rural_clnic.yaml")
+    assert str(faults[0]).endswith(f"there is no such file (did you mean '{tmp_path}/rural_clinic.yaml'?)")
