@@ -136,7 +136,7 @@ class OnePatient:
 
 
 def as_told(node_config: dict[str, Any], server_round: int = 1) -> PreparedPatient:
-    return poisoned(OnePatient(), node_config, server_round).prepared("p")  # type: ignore[arg-type]
+    return poisoned(OnePatient(), node_config, server_round).prepared("p")  # type: ignore[arg-type]  # stands in for a source
 
 
 def test_label_flip_exchanges_the_classes() -> None:

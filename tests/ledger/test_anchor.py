@@ -108,7 +108,7 @@ def test_the_guard_of_a_run_anchors_every_block(chain: Any) -> None:
 
     context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
     guard = LedgerGuard(parse_access("", ""), context, evm.TESTER)
-    talk = Talk(Nobody(), 1, 1.0)  # type: ignore[arg-type]
+    talk = Talk(Nobody(), 1, 1.0)  # type: ignore[arg-type]  # a Grid of which one method is called
     guard.prepare(talk, [], ArrayRecord())
     guard.conclude(talk, None)
     kept = context.state["kept-files"]

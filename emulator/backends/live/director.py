@@ -46,6 +46,7 @@ class Director:
 
     def __init__(self, job: LiveJob, plan: Plan) -> None:
         self._job, self._plan = job, plan
+        self._configs = partition_configs(plan)
         self._journal = Journal(job.journals, "director")
         self._network = describe_network(plan)
         self._host = {host.node: host.name for host in self._network.hosts}
@@ -137,8 +138,7 @@ class Director:
 
     def _start_supernode(self, node: str) -> None:
         host = self._host[node]
-        config = partition_configs(self._plan)[node]
-        command = commands.supernode(self._server.address, self._files, self._keys[node], config)
+        command = commands.supernode(self._server.address, self._files, self._keys[node], self._configs[node])
         self._hosts.start(host, host, [*commands.watched(command[0]), *command[1:]])
 
     def _has_joined(self, node: str) -> bool:

@@ -39,14 +39,14 @@ class TunLink(Link):  # type: ignore[misc]  # Mininet has no types
     @classmethod
     def makeIntfPair(  # noqa: N802  # Mininet's name
         cls, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, node1: Any = None,
-        node2: Any = None, deleteIntfs: bool = True,  # noqa: N803
+        node2: Any = None, deleteIntfs: bool = True,  # noqa: N803  # Mininet's name
     ) -> None:  # fmt: skip
         """Make both devices."""
         for node, name in ((node1, intfname1), (node2, intfname2)):
             _command(node, f"ip tuntap add dev {name} mode tun")
 
 
-class PlanTopo(Topo):  # type: ignore[misc]
+class PlanTopo(Topo):  # type: ignore[misc]  # Mininet has no types
     """Mininet's description of a live network."""
 
     def build(self, network: LiveNetwork, shaper: Shaper) -> None:

@@ -79,6 +79,7 @@ def watch_serverapp() -> None:
             rounds.end()
             journal.write("serverapp_ended", outcome=outcome)
 
+    # Flower has no hook between ServerApp and Grid: its own methods are wrapped in this process alone.
     HttpGrid.push_messages = push_messages  # type: ignore[method-assign]
     HttpGrid.pull_messages = pull_messages  # type: ignore[method-assign]
     HttpGrid.send_and_receive = send_and_receive  # type: ignore[method-assign]
